@@ -1,0 +1,1 @@
+"""The task APIs, one small module each."""

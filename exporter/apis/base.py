@@ -1,0 +1,141 @@
+"""What a task API module must offer, and what it gets to work with."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from exporter.errors import Malformed
+from exporter.model import Task
+
+try:
+    from orjson import loads
+except ImportError:  # orjson comes with the `fast` extra; the standard decoder does the same, slower.
+    loads = json.loads
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One whole HTTP answer, whatever its status code; nothing in it is trusted."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    date: datetime | None = None
+    """The server's clock, from its ``Date`` header."""
+
+    def json(self) -> Any:
+        """Read the body as JSON by its content, whatever Content-Type claims.
+
+        Raises:
+            Malformed: it is not JSON; tells the beginning of what it is.
+        """
+        try:
+            return loads(self.body)
+        except ValueError:
+            raise Malformed(f"expected JSON, got {self.excerpt()!r}") from None
+
+    def text(self) -> str:
+        """Read the body as text; what is not UTF-8 is replaced, never refused."""
+        return self.body.decode("utf-8", errors="replace")
+
+    def excerpt(self, length: int = 80) -> str:
+        """The beginning of the body, on one line, for an error message."""
+        return " ".join(self.body[: length * 4].decode("utf-8", errors="replace").split())[:length]
+
+
+class Http(Protocol):
+    """The source's HTTP client: paced, authenticated, capped in time and size."""
+
+    async def get(
+        self,
+        endpoint: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask for *path* below the source's ``url`` and return the answer whatever its status.
+
+        Args:
+            endpoint: the name of the call, a label value of a small closed set (``get_status``).
+            path: already percent-encoded; quote task ids.
+            query: sent in this order.
+            headers: beyond those of the configuration.
+
+        Raises:
+            Unreachable: no whole answer came.
+            Rejected: the answer was a redirect that is not followed, or larger than the cap.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast an API may be asked unless the configuration says otherwise."""
+
+    requests_per_second: float = 5.0
+    concurrency: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one listing of an API told."""
+
+    tasks: tuple[Task, ...]
+    as_of: datetime | None = None
+    """The server's clock when the listing began; the next one goes on from here."""
+    complete: bool = True
+    """Whether an unfinished task that is not in it has ended or vanished."""
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """An API without settings of its own."""
+
+
+@runtime_checkable
+class TaskApi(Protocol):
+    """An API that tells the status of a task by its id."""
+
+    Options: ClassVar[type]
+    """A frozen dataclass of the API's own settings, read from ``options`` in the configuration."""
+    pace: ClassVar[Pace]
+
+    def __init__(self, http: Http, options: Any) -> None: ...
+
+    async def fetch(self, task_id: str) -> Task:
+        """Ask for one task.
+
+        Raises:
+            TaskNotFound: the API does not know the id.
+            SourceError: anything else that went wrong, by its reason.
+        """
+        ...
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """An API that lists its tasks, so that they need not be asked for one by one."""
+
+    async def list(self, since: datetime) -> Listing:
+        """List all unfinished tasks and those that finished at or after *since* (server's clock).
+
+        Several runs of one id come oldest first.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepsLogs(Protocol):
+    """An API that keeps a log of each task."""
+
+    async def fetch_log(self, task_id: str) -> str:
+        """Fetch a task's log as text.
+
+        Raises:
+            NoLog: there is none (yet).
+            TaskNotFound: the API does not know the id.
+        """
+        ...

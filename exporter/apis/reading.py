@@ -1,0 +1,1 @@
+"""Odd values, read in one place."""

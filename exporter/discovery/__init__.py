@@ -1,0 +1,1 @@
+"""Where task ids come from."""

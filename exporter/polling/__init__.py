@@ -1,0 +1,1 @@
+"""When tasks are asked for, and the loop that asks."""
