@@ -1,7 +1,7 @@
 """What a task API module must offer, and what it gets to work with."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from exporter.errors import Malformed
 from exporter.model import Task
 
+decode_json: Callable[[bytes], Any]
 try:
-    from orjson import loads
+    from orjson import loads as decode_json
 except ImportError:  # orjson comes with the `fast` extra; the standard decoder does the same, slower.
-    loads = json.loads
+    decode_json = json.loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,15 @@ class Answer:
     date: datetime | None = None
     """The server's clock, from its ``Date`` header."""
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - whatever an API may send
         """Read the body as JSON by its content, whatever Content-Type claims.
 
         Raises:
             Malformed: it is not JSON; tells the beginning of what it is.
         """
         try:
-            return loads(self.body)
-        except ValueError:
+            return decode_json(self.body)
+        except (ValueError, RecursionError):
             raise Malformed(f"expected JSON, got {self.excerpt()!r}") from None
 
     def text(self) -> str:
@@ -103,7 +104,7 @@ class TaskApi(Protocol):
     """A frozen dataclass of the API's own settings, read from ``options`` in the configuration."""
     pace: ClassVar[Pace]
 
-    def __init__(self, http: Http, options: Any) -> None: ...
+    def __init__(self, http: Http, options: Any) -> None: ...  # noqa: ANN401 - an instance of Options
 
     async def fetch(self, task_id: str) -> Task:
         """Ask for one task.
