@@ -105,3 +105,12 @@ class Transition:
     """Whether it has ended just now, as against history that nobody asked for."""
     duration: timedelta | None = None
     queued: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedId:
+    """A task id that somebody asked to watch, with what they know about it."""
+
+    id: str
+    operation: str = ""
+    name: str = ""

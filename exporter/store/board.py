@@ -1,0 +1,499 @@
+"""What we know now about one source's tasks, and what is news about them.
+
+A *run* is a task id plus whatever tells one execution of it from the next. The board keeps the
+current run of every id, and beside it the earlier runs that ended lately, so that a failed run of
+a task that is already waiting for its next one still shows.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from re import Pattern
+
+from exporter.clock import Moment
+from exporter.model import Status, Task, Transition, WatchedId
+
+_MERGED = ("created_at", "ready_at", "started_at", "expected", "name", "run")
+"""What a task does not lose when a later answer leaves it out."""
+_NUMBERED = re.compile(r"#\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRule:
+    """Tells the kind of work from a task's name."""
+
+    match: Pattern[str]
+    operation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardRules:
+    """What the operator decided about the tasks of one source."""
+
+    keep: timedelta = timedelta(minutes=15)
+    """How long a finished task stays, from the first scrape that showed its end."""
+    keep_failed: timedelta = timedelta(hours=1)
+    stalled_after: timedelta = timedelta(minutes=15)
+    deadline: timedelta | None = None
+    operation_rules: Sequence[OperationRule] = ()
+    max_finished: int = 10_000
+    """How many ended tasks stay at the most while no scrape comes to see them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """How a task came before our eyes."""
+
+    at: Moment
+    asked: float
+    """When the request began, on the monotonic clock: an answer may be older than what we know."""
+    wanted: bool = False
+    """Somebody asked to watch this very id."""
+    since: datetime | None = None
+    """A task never seen before that ended earlier than this (server's clock) is history."""
+    first_listing: bool = False
+    """Nothing was ever listed before, so ended tasks without times are history too."""
+    counted: Collection[str] = ()
+    """The runs of this id that are in the ledger already."""
+    watched: WatchedId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One run of a task on the board."""
+
+    task: Task
+    run: str
+    first_seen: Moment
+    since: Moment
+    """When it was first seen in its present status."""
+    moved: Moment
+    """When its progress or status was last seen to change."""
+    running: Moment | None = None
+    """When it was first seen running."""
+    ended: Moment | None = None
+    """When it was first seen ended."""
+    shown: Moment | None = None
+    """The first scrape that showed its end."""
+
+
+@dataclass(slots=True)
+class Board:
+    """The tasks of one source. Pure: no clock, no I/O."""
+
+    source: str
+    rules: BoardRules
+    _current: dict[str, Entry] = field(default_factory=dict)
+    _past: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    _counted: dict[str, set[str]] = field(default_factory=dict)
+    _unshown: set[tuple[str, str]] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self._current) + len(self._past)
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._current
+
+    def __getitem__(self, task_id: str) -> Entry:
+        return self._current[task_id]
+
+    def get(self, task_id: str) -> Entry | None:
+        """Look up the current run of an id."""
+        return self._current.get(task_id)
+
+    def current(self) -> Iterator[Entry]:
+        """The current run of every id."""
+        return iter(self._current.values())
+
+    def past(self) -> Iterator[Entry]:
+        """Earlier runs that ended lately, of ids that run or wait again."""
+        return iter(self._past.values())
+
+    def unfinished(self) -> Iterator[Entry]:
+        """The runs that have not ended."""
+        return (entry for entry in self._current.values() if not entry.task.status.is_final)
+
+    def apply(self, task: Task, seen: Sighting) -> Transition | None:
+        """Take in what an API told about a task; return what is news about it, if anything."""
+        known = self._current.get(task.id)
+        task = self._settle(task, known, seen.watched)
+        if known is None:
+            return self._first_sight(task, seen)
+        if known.task.status.is_final:
+            return self._after_the_end(known, task, seen)
+        return self._while_unfinished(known, task, seen)
+
+    def restore(self, entries: Iterable[Entry], now: Moment) -> None:
+        """Put back what an earlier process had on its board."""
+        for entry in sorted(entries, key=lambda entry: entry.first_seen.wall):
+            recalled = _recalled(entry, now)
+            previous = self._current.get(entry.task.id)
+            if previous is not None:
+                self._retire(previous)
+            self._put(recalled)
+            if recalled.task.status.is_final:
+                self._counted.setdefault(entry.task.id, set()).add(recalled.run)
+
+    def drop(self, task_id: str) -> Entry | None:
+        """Forget an unfinished run that its API does not know any more."""
+        entry = self._current.get(task_id)
+        if entry is None or entry.task.status.is_final:
+            return None
+        return self._current.pop(task_id)
+
+    def show(self, now: Moment) -> list[Entry]:
+        """Note that a scrape showed every end there is; return those it showed first."""
+        shown = []
+        for key in self._unshown:
+            entry = self._find(key)
+            if entry is not None:
+                shown.append(self._replace(entry, replace(entry, shown=now)))
+        self._unshown.clear()
+        return shown
+
+    def sweep(self, now: Moment) -> list[Entry]:
+        """Take down the ended runs that have been shown for long enough."""
+        ended = [e for e in (*self._current.values(), *self._past.values()) if e.ended is not None]
+        old = [entry for entry in ended if self._is_over(entry, now)]
+        surplus = len(ended) - len(old) - self.rules.max_finished
+        if surplus > 0:
+            gone = {id(entry) for entry in old}
+            rest = [entry for entry in ended if id(entry) not in gone]
+            rest.sort(key=lambda e: (e.task.status.is_failed, e.ended.mono if e.ended else 0.0))
+            old += rest[:surplus]
+        for entry in old:
+            self._remove(entry)
+        return old
+
+    def is_stalled(self, entry: Entry, now: Moment) -> bool:
+        """Whether a running task's progress has not moved for ``stalled_after``."""
+        running = entry.task.status is Status.RUNNING
+        return running and entry.moved.until(now) >= self.rules.stalled_after
+
+    def is_overdue(self, entry: Entry, now: Moment) -> bool:
+        """Whether an unfinished task is older than ``deadline``."""
+        deadline = self.rules.deadline
+        return deadline is not None and not entry.task.status.is_final and age(entry, now) >= deadline
+
+    def _settle(self, task: Task, known: Entry | None, watched: WatchedId | None) -> Task:
+        """Fill in what the operator knows better than the API, and what it told before."""
+        changes: dict[str, object] = {}
+        if known is not None and not known.task.status.is_final:
+            changes = {
+                name: getattr(known.task, name)
+                for name in _MERGED
+                if not getattr(task, name) and getattr(known.task, name)
+            }
+        if watched is not None and watched.name and not task.name:
+            changes["name"] = watched.name
+        operation = self._operation(task, known, watched)
+        if operation != task.operation:
+            changes["operation"] = operation
+        return replace(task, **changes) if changes else task  # type: ignore[arg-type]
+
+    def _operation(self, task: Task, known: Entry | None, watched: WatchedId | None) -> str:
+        if watched is not None and watched.operation:
+            return watched.operation
+        if known is not None and known.task.operation:
+            return known.task.operation
+        for rule in self.rules.operation_rules:
+            if rule.match.search(task.name):
+                return rule.operation
+        return task.operation
+
+    def _first_sight(self, task: Task, seen: Sighting) -> Transition | None:
+        self._counted[task.id] = set(seen.counted)
+        news = self._ended_unseen(task, seen) if task.status.is_final else self._open(task, seen)
+        if task.id not in self._current:
+            del self._counted[task.id]
+        return news
+
+    def _while_unfinished(self, known: Entry, task: Task, seen: Sighting) -> Transition | None:
+        if task.status.is_final:
+            if self._is_other_run(known, task, seen):
+                return self._ended_unseen(task, seen)
+            return self._end(known, task, seen)
+        if _is_another_run(known.task, task):
+            self._current.pop(task.id)
+            return self._open(task, seen)
+        return self._update(known, task, seen)
+
+    def _after_the_end(self, known: Entry, task: Task, seen: Sighting) -> Transition | None:
+        if task.status.is_final:
+            if _is_another_run(known.task, task):
+                return self._ended_unseen(task, seen)
+            return self._amend(known, task, seen)
+        if known.ended is not None and seen.asked < known.ended.mono:
+            return None  # An answer that was asked for before we learned of the end.
+        if task.run and task.run == known.task.run:
+            return None  # The same run cannot come back; the API contradicts itself.
+        self._retire(known)
+        return self._open(task, seen)
+
+    def _open(self, task: Task, seen: Sighting) -> Transition:
+        entry = Entry(
+            task=task,
+            run=self._key(task),
+            first_seen=seen.at,
+            since=seen.at,
+            moved=seen.at,
+            running=seen.at if task.status is Status.RUNNING else None,
+        )
+        self._put(entry)
+        return self._news(entry, None, opens=True)
+
+    def _update(self, known: Entry, task: Task, seen: Sighting) -> Transition | None:
+        if task == known.task:
+            return None
+        changed = task.status is not known.task.status
+        moved = changed or _has_moved(known.task, task)
+        starts = known.running is None and task.status is Status.RUNNING
+        entry = replace(
+            known,
+            task=task,
+            since=seen.at if changed else known.since,
+            moved=seen.at if moved else known.moved,
+            running=seen.at if starts else known.running,
+        )
+        self._current[task.id] = entry
+        return self._news(entry, known.task.status, at=seen.at) if changed else None
+
+    def _end(self, known: Entry, task: Task, seen: Sighting) -> Transition:
+        entry = replace(
+            known,
+            task=task,
+            run=task.run or known.run,
+            since=seen.at,
+            moved=seen.at,
+            ended=seen.at,
+        )
+        return self._close(entry, known.task.status)
+
+    def _ended_unseen(self, task: Task, seen: Sighting) -> Transition | None:
+        """A run that was never seen before it ended: news, history, or known already."""
+        if self._is_counted(task):
+            return None
+        if _is_history(task, seen):
+            return self._history(task, seen)
+        entry = Entry(
+            task=task,
+            run=self._key(task),
+            first_seen=seen.at,
+            since=seen.at,
+            moved=seen.at,
+            ended=seen.at,
+        )
+        return self._close(entry, None)
+
+    def _history(self, task: Task, seen: Sighting) -> Transition | None:
+        """An end that is not ours to count; it is remembered only where no time tells it later."""
+        if _end_time(task) is not None:
+            return None
+        run = self._key(task)
+        return Transition(
+            source=self.source,
+            task=task,
+            run=run,
+            previous=None,
+            at=seen.at.wall,
+            opens=False,
+            counts=False,
+        )
+
+    def _close(self, entry: Entry, previous: Status | None) -> Transition:
+        current = self._current.get(entry.task.id)
+        if current is None or current.run == entry.run or previous is not None:
+            self._current[entry.task.id] = entry
+        elif _is_later(current, entry):
+            self._past[_key_of(entry)] = entry
+        else:
+            self._retire(current)
+            self._current[entry.task.id] = entry
+        self._unshown.add(_key_of(entry))
+        self._counted.setdefault(entry.task.id, set()).add(entry.run)
+        return self._news(entry, previous, opens=previous is None, counts=True)
+
+    def _amend(self, known: Entry, task: Task, seen: Sighting) -> Transition | None:
+        """A final status that the API corrected: shown, but not counted again."""
+        if task.status is known.task.status:
+            self._current[task.id] = replace(known, task=task)
+            return None
+        entry = replace(known, task=task, since=seen.at, shown=None)
+        self._current[task.id] = entry
+        self._unshown.add(_key_of(entry))
+        return self._news(entry, known.task.status, at=seen.at)
+
+    def _news(
+        self,
+        entry: Entry,
+        previous: Status | None,
+        *,
+        at: Moment | None = None,
+        opens: bool = False,
+        counts: bool = False,
+    ) -> Transition:
+        return Transition(
+            source=self.source,
+            task=entry.task,
+            run=entry.run,
+            previous=previous,
+            at=(at or entry.since).wall,
+            opens=opens,
+            counts=counts,
+            duration=duration(entry) if counts else None,
+            queued=queued(entry.task) if counts else None,
+        )
+
+    def _is_other_run(self, known: Entry, task: Task, seen: Sighting) -> bool:
+        """Whether an ended run is not the unfinished one that we know, but an earlier one."""
+        if not task.run:
+            return False
+        if task.run in self._counted.get(task.id, ()) or _is_another_run(known.task, task):
+            return True
+        return not known.task.run and _is_history(task, seen)
+
+    def _key(self, task: Task) -> str:
+        """The run's key in the ledger: the API's own, or the number of times the id was reopened."""
+        if task.run:
+            return task.run
+        numbers = [int(run[1:]) for run in self._counted.get(task.id, ()) if _NUMBERED.fullmatch(run)]
+        return f"#{max(numbers, default=-1) + 1}"
+
+    def _is_counted(self, task: Task) -> bool:
+        """Whether this ended run is in the ledger; an unnamed one is the last that was counted."""
+        counted = self._counted.get(task.id, ())
+        return task.run in counted if task.run else bool(counted)
+
+    def _put(self, entry: Entry) -> None:
+        self._current[entry.task.id] = entry
+        if entry.ended is not None and entry.shown is None:
+            self._unshown.add(_key_of(entry))
+
+    def _retire(self, entry: Entry) -> None:
+        """Move an ended run aside, for its id is in use again."""
+        if entry.ended is not None:
+            self._past[_key_of(entry)] = entry
+
+    def _find(self, key: tuple[str, str]) -> Entry | None:
+        current = self._current.get(key[0])
+        return current if current is not None and current.run == key[1] else self._past.get(key)
+
+    def _replace(self, old: Entry, new: Entry) -> Entry:
+        if self._current.get(old.task.id) is old:
+            self._current[old.task.id] = new
+        else:
+            self._past[_key_of(old)] = new
+        return new
+
+    def _remove(self, entry: Entry) -> None:
+        key = _key_of(entry)
+        self._unshown.discard(key)
+        if self._current.get(entry.task.id) is entry:
+            del self._current[entry.task.id]
+            self._counted.pop(entry.task.id, None)
+        else:
+            self._past.pop(key, None)
+
+    def _is_over(self, entry: Entry, now: Moment) -> bool:
+        keep = self.rules.keep_failed if entry.task.status.is_failed else self.rules.keep
+        return entry.shown is not None and entry.shown.until(now) >= keep
+
+
+def age(entry: Entry, now: Moment) -> timedelta:
+    """How long a task has been under way, or waiting, since it could have started; never negative."""
+    begun = entry.task.started_at or entry.task.ready_at or entry.task.created_at
+    if begun is None:
+        return entry.first_seen.until(now)
+    return max(timedelta(0), now.wall - begun)
+
+
+def entered(entry: Entry) -> datetime:
+    """When a task entered its status: by its API where that tells, otherwise when we saw it.
+
+    A task that is scheduled for later enters its waiting when its time comes, so that nobody takes
+    it for stuck.
+    """
+    task = entry.task
+    if task.status is Status.RUNNING and task.started_at is not None:
+        return task.started_at
+    if task.status is Status.PENDING:
+        times = [at for at in (task.created_at, task.ready_at) if at is not None]
+        return max(times, default=entry.since.wall)
+    return entry.since.wall
+
+
+def duration(entry: Entry) -> timedelta | None:
+    """How long an ended run took: by its API's times, its API's word, or our own eyes.
+
+    None where nobody can tell: times that contradict each other, or an end without a beginning.
+    """
+    task = entry.task
+    if task.started_at is not None and task.finished_at is not None:
+        took = task.finished_at - task.started_at
+        return took if took >= timedelta(0) else None
+    if task.duration is not None:
+        return task.duration
+    if entry.ended is None or entry.ended == entry.first_seen:
+        return None
+    if task.started_at is not None and entry.ended.wall >= task.started_at:
+        return entry.ended.wall - task.started_at
+    return (entry.running or entry.first_seen).until(entry.ended)
+
+
+def queued(task: Task) -> timedelta | None:
+    """How long a task waited for its start since it could have started."""
+    ready = task.ready_at or task.created_at
+    if ready is None or task.started_at is None or task.started_at < ready:
+        return None
+    return task.started_at - ready
+
+
+def _key_of(entry: Entry) -> tuple[str, str]:
+    return entry.task.id, entry.run
+
+
+def _is_another_run(known: Task, task: Task) -> bool:
+    return bool(known.run and task.run and known.run != task.run)
+
+
+def _is_history(task: Task, seen: Sighting) -> bool:
+    if seen.wanted:
+        return False
+    ended = _end_time(task)
+    if ended is None:
+        return seen.first_listing
+    return seen.since is not None and ended < seen.since
+
+
+def _end_time(task: Task) -> datetime | None:
+    return task.finished_at or task.updated_at
+
+
+def _is_later(current: Entry, entry: Entry) -> bool:
+    """Whether the current run came after *entry*'s, which has ended."""
+    if not current.task.status.is_final:
+        return True
+    ended, end = _end_time(current.task), _end_time(entry.task)
+    return ended is not None and end is not None and ended > end
+
+
+def _has_moved(before: Task, after: Task) -> bool:
+    return (
+        before.progress != after.progress
+        or before.processed != after.processed
+        or before.subtasks != after.subtasks
+    )
+
+
+def _recalled(entry: Entry, now: Moment) -> Entry:
+    """An entry of an earlier process, with its moments in the seconds of this one."""
+    return replace(
+        entry,
+        first_seen=entry.first_seen.recalled(now),
+        since=entry.since.recalled(now),
+        moved=entry.moved.recalled(now),
+        running=entry.running and entry.running.recalled(now),
+        ended=entry.ended and entry.ended.recalled(now),
+        shown=entry.shown and entry.shown.recalled(now),
+    )
