@@ -118,7 +118,15 @@ class TaskApi(Protocol):
 
 @runtime_checkable
 class Lists(Protocol):
-    """An API that lists its tasks, so that they need not be asked for one by one."""
+    """An API that lists its tasks, so that they need not be asked for one by one.
+
+    The poller lists where ``isinstance(api, Lists) and api.lists``.
+    """
+
+    @property
+    def lists(self) -> bool:
+        """Whether ``list`` is to be used; a class attribute does where the options do not decide it."""
+        ...
 
     async def list(self, since: datetime) -> Listing:
         """List all unfinished tasks and those that finished at or after *since* (server's clock).
