@@ -16,6 +16,8 @@ from exporter.model import Status, Task, Transition, WatchedId
 
 _MERGED = ("created_at", "ready_at", "started_at", "expected", "name", "run")
 """What a task does not lose when a later answer leaves it out."""
+Key = tuple[str, str]
+"""A task id and a run of it."""
 _NUMBERED = re.compile(r"#\d+")
 
 
@@ -52,6 +54,8 @@ class Sighting:
     """Somebody asked to watch this very id."""
     since: datetime | None = None
     """A task never seen before that ended earlier than this (server's clock) is history."""
+    oldest: datetime | None = None
+    """What ended earlier than this may be gone from the ledger, so nobody can ask for it any more."""
     first_listing: bool = False
     """Nothing was ever listed before, so ended tasks without times are history too."""
     counted: Collection[str] = ()
@@ -85,9 +89,10 @@ class Board:
     source: str
     rules: BoardRules
     _current: dict[str, Entry] = field(default_factory=dict)
-    _past: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    _past: dict[Key, Entry] = field(default_factory=dict)
     _counted: dict[str, set[str]] = field(default_factory=dict)
-    _unshown: set[tuple[str, str]] = field(default_factory=set)
+    _unshown: set[Key] = field(default_factory=set)
+    _changed: dict[Key, Entry | None] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._current) + len(self._past)
@@ -120,6 +125,7 @@ class Board:
         task = self._settle(task, known, seen.watched)
         if known is None:
             return self._first_sight(task, seen)
+        self._counted[task.id].update(seen.counted)
         if known.task.status.is_final:
             return self._after_the_end(known, task, seen)
         return self._while_unfinished(known, task, seen)
@@ -127,29 +133,34 @@ class Board:
     def restore(self, entries: Iterable[Entry], now: Moment) -> None:
         """Put back what an earlier process had on its board."""
         for entry in sorted(entries, key=lambda entry: entry.first_seen.wall):
-            recalled = _recalled(entry, now)
-            previous = self._current.get(entry.task.id)
-            if previous is not None:
-                self._retire(previous)
-            self._put(recalled)
-            if recalled.task.status.is_final:
-                self._counted.setdefault(entry.task.id, set()).add(recalled.run)
+            self._put(_recalled(entry, now))
+            counted = self._counted.setdefault(entry.task.id, set())
+            if entry.ended is not None:
+                counted.add(entry.run)
+        self._changed.clear()
+
+    def changes(self) -> tuple[list[Entry], list[Key]]:
+        """What came, moved and went since the last call: rows to keep, and rows to forget."""
+        kept = [entry for entry in self._changed.values() if entry is not None]
+        gone = [key for key, entry in self._changed.items() if entry is None]
+        self._changed.clear()
+        return kept, gone
 
     def drop(self, task_id: str) -> Entry | None:
         """Forget an unfinished run that its API does not know any more."""
         entry = self._current.get(task_id)
         if entry is None or entry.task.status.is_final:
             return None
-        return self._current.pop(task_id)
+        self._remove(entry)
+        self._counted.pop(task_id, None)
+        return entry
 
     def show(self, now: Moment) -> list[Entry]:
         """Note that a scrape showed every end there is; return those it showed first."""
-        shown = []
-        for key in self._unshown:
-            entry = self._find(key)
-            if entry is not None:
-                shown.append(self._replace(entry, replace(entry, shown=now)))
+        shown = [entry for key in self._unshown if (entry := self._find(key)) is not None]
         self._unshown.clear()
+        for entry in shown:
+            self._set(replace(entry, shown=now))
         return shown
 
     def sweep(self, now: Moment) -> list[Entry]:
@@ -164,6 +175,8 @@ class Board:
             old += rest[:surplus]
         for entry in old:
             self._remove(entry)
+            if entry.task.id not in self._current:
+                self._counted.pop(entry.task.id, None)
         return old
 
     def is_stalled(self, entry: Entry, now: Moment) -> bool:
@@ -215,7 +228,6 @@ class Board:
                 return self._ended_unseen(task, seen)
             return self._end(known, task, seen)
         if _is_another_run(known.task, task):
-            self._current.pop(task.id)
             return self._open(task, seen)
         return self._update(known, task, seen)
 
@@ -228,7 +240,6 @@ class Board:
             return None  # An answer that was asked for before we learned of the end.
         if task.run and task.run == known.task.run:
             return None  # The same run cannot come back; the API contradicts itself.
-        self._retire(known)
         return self._open(task, seen)
 
     def _open(self, task: Task, seen: Sighting) -> Transition:
@@ -256,18 +267,14 @@ class Board:
             moved=seen.at if moved else known.moved,
             running=seen.at if starts else known.running,
         )
-        self._current[task.id] = entry
+        self._set(entry)
         return self._news(entry, known.task.status, at=seen.at) if changed else None
 
     def _end(self, known: Entry, task: Task, seen: Sighting) -> Transition:
-        entry = replace(
-            known,
-            task=task,
-            run=task.run or known.run,
-            since=seen.at,
-            moved=seen.at,
-            ended=seen.at,
-        )
+        run = task.run or known.run
+        if run != known.run:
+            self._remove(known)
+        entry = replace(known, task=task, run=run, since=seen.at, moved=seen.at, ended=seen.at)
         return self._close(entry, known.task.status)
 
     def _ended_unseen(self, task: Task, seen: Sighting) -> Transition | None:
@@ -303,13 +310,11 @@ class Board:
 
     def _close(self, entry: Entry, previous: Status | None) -> Transition:
         current = self._current.get(entry.task.id)
-        if current is None or current.run == entry.run or previous is not None:
-            self._current[entry.task.id] = entry
-        elif _is_later(current, entry):
+        if current is not None and current.run != entry.run and _is_later(current, entry):
             self._past[_key_of(entry)] = entry
+            self._set(entry)
         else:
-            self._retire(current)
-            self._current[entry.task.id] = entry
+            self._put(entry)
         self._unshown.add(_key_of(entry))
         self._counted.setdefault(entry.task.id, set()).add(entry.run)
         return self._news(entry, previous, opens=previous is None, counts=True)
@@ -317,10 +322,11 @@ class Board:
     def _amend(self, known: Entry, task: Task, seen: Sighting) -> Transition | None:
         """A final status that the API corrected: shown, but not counted again."""
         if task.status is known.task.status:
-            self._current[task.id] = replace(known, task=task)
+            if task != known.task:
+                self._set(replace(known, task=task))
             return None
         entry = replace(known, task=task, since=seen.at, shown=None)
-        self._current[task.id] = entry
+        self._set(entry)
         self._unshown.add(_key_of(entry))
         return self._news(entry, known.task.status, at=seen.at)
 
@@ -366,34 +372,37 @@ class Board:
         return task.run in counted if task.run else bool(counted)
 
     def _put(self, entry: Entry) -> None:
+        """Make a run the current one of its id; an ended one before it is kept beside it."""
+        previous = self._current.get(entry.task.id)
+        if previous is not None and previous.run != entry.run:
+            if previous.ended is not None:
+                self._past[_key_of(previous)] = previous
+            else:
+                self._changed[_key_of(previous)] = None
         self._current[entry.task.id] = entry
+        self._changed[_key_of(entry)] = entry
         if entry.ended is not None and entry.shown is None:
             self._unshown.add(_key_of(entry))
 
-    def _retire(self, entry: Entry) -> None:
-        """Move an ended run aside, for its id is in use again."""
-        if entry.ended is not None:
-            self._past[_key_of(entry)] = entry
+    def _set(self, entry: Entry) -> None:
+        """Replace a run that is on the board by its newer self."""
+        key = _key_of(entry)
+        if key in self._past:
+            self._past[key] = entry
+        else:
+            self._current[entry.task.id] = entry
+        self._changed[key] = entry
 
-    def _find(self, key: tuple[str, str]) -> Entry | None:
+    def _find(self, key: Key) -> Entry | None:
         current = self._current.get(key[0])
         return current if current is not None and current.run == key[1] else self._past.get(key)
-
-    def _replace(self, old: Entry, new: Entry) -> Entry:
-        if self._current.get(old.task.id) is old:
-            self._current[old.task.id] = new
-        else:
-            self._past[_key_of(old)] = new
-        return new
 
     def _remove(self, entry: Entry) -> None:
         key = _key_of(entry)
         self._unshown.discard(key)
-        if self._current.get(entry.task.id) is entry:
+        self._changed[key] = None
+        if self._past.pop(key, None) is None:
             del self._current[entry.task.id]
-            self._counted.pop(entry.task.id, None)
-        else:
-            self._past.pop(key, None)
 
     def _is_over(self, entry: Entry, now: Moment) -> bool:
         keep = self.rules.keep_failed if entry.task.status.is_failed else self.rules.keep
@@ -449,7 +458,7 @@ def queued(task: Task) -> timedelta | None:
     return task.started_at - ready
 
 
-def _key_of(entry: Entry) -> tuple[str, str]:
+def _key_of(entry: Entry) -> Key:
     return entry.task.id, entry.run
 
 
@@ -458,12 +467,12 @@ def _is_another_run(known: Task, task: Task) -> bool:
 
 
 def _is_history(task: Task, seen: Sighting) -> bool:
-    if seen.wanted:
-        return False
     ended = _end_time(task)
     if ended is None:
-        return seen.first_listing
-    return seen.since is not None and ended < seen.since
+        return seen.first_listing and not seen.wanted
+    if seen.oldest is not None and ended < seen.oldest:
+        return True
+    return not seen.wanted and seen.since is not None and ended < seen.since
 
 
 def _end_time(task: Task) -> datetime | None:
