@@ -29,7 +29,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - as PyYAML has it
         """Compose a mapping whose keys are text and differ; merge keys are resolved later."""
-        node = super().compose_mapping_node(anchor)  # type: ignore[no-untyped-call]
+        node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag not in {_TAG + "str", _TAG + "merge"}:
@@ -37,7 +37,7 @@ class _Loader(yaml.SafeLoader):
             if key.value in seen:
                 raise YamlMistake(_at(key.start_mark, f"duplicate key {key.value!r}"))
             seen.add(key.value)
-        return node  # type: ignore[no-any-return]
+        return node
 
 
 for _tag, _pattern, _first in (

@@ -1,7 +1,7 @@
 """Reads lists of task ids in the format of Prometheus' file_sd and http_sd.
 
-The format is a list of groups, ``[{"targets": ["244591"], "labels": {"operation": "import"}}]``. Of the labels,
-``operation`` and ``name`` are read. Nothing in here does I/O.
+The format is a list of groups, ``[{"targets": ["244591"], "labels": {"operation": "import"}}]``. Of the
+labels, ``operation`` and ``name`` are read. Nothing in here does I/O.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,0 +1,31 @@
+"""The YAML file as typed, checked, unchangeable models.
+
+All durations are seconds (float), all sizes bytes (int), all paths absolute.
+"""
+
+from exporter.config.client import Authorization, BasicAuth, Header, HttpClient, TlsConfig
+from exporter.config.document import Config, Metrics, Storage, schema
+from exporter.config.loading import load, parse
+from exporter.config.polling import OperationRule, Polling
+from exporter.config.source import Source
+from exporter.config.targets import FileSdConfig, HttpSdConfig, StaticConfig
+
+__all__ = [
+    "Authorization",
+    "BasicAuth",
+    "Config",
+    "FileSdConfig",
+    "Header",
+    "HttpClient",
+    "HttpSdConfig",
+    "Metrics",
+    "OperationRule",
+    "Polling",
+    "Source",
+    "StaticConfig",
+    "Storage",
+    "TlsConfig",
+    "load",
+    "parse",
+    "schema",
+]

@@ -1,0 +1,92 @@
+"""Reads the YAML file into a `Config`, or tells every mistake in it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from exporter.config.document import Config
+from exporter.config.mistakes import describe
+from exporter.config.source import Defaults
+from exporter.errors import ConfigError
+from exporter.yamltext import YamlMistake, load_yaml
+
+_DISPLACES = {
+    "authorization": ("basic_auth",),
+    "basic_auth": ("authorization",),
+    "proxy_from_environment": ("proxy_url", "no_proxy"),
+    "proxy_url": ("proxy_from_environment",),
+}
+_FLAT = ("http_headers", "labels")
+"""Mappings whose keys are the user's own names, each value taken whole."""
+
+
+def load(path: Path) -> Config:
+    """Read the configuration file at *path*.
+
+    Raises:
+        ConfigError: it cannot be read, or has mistakes; one line each.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror or error}"]) from None
+    return parse(text, path.parent)
+
+
+def parse(text: str | bytes, base_dir: Path) -> Config:
+    """Read a configuration; relative paths in it are seen from *base_dir*.
+
+    Raises:
+        ConfigError: it has mistakes; one line each.
+    """
+    try:
+        raw = load_yaml(text)
+    except YamlMistake as mistake:
+        raise ConfigError([str(mistake)]) from None
+    if raw is None:
+        raise ConfigError(["the file is empty; it needs at least 'sources'"])
+    if not isinstance(raw, dict):
+        raise ConfigError(["the file must be a mapping with the key 'sources'"])
+    return _validate(raw, {"base_dir": base_dir.absolute()})
+
+
+def _validate(raw: dict[str, Any], context: dict[str, Any]) -> Config:
+    given = {key: value for key, value in raw.items() if value is not None}
+    try:
+        return Config.model_validate(_with_defaults(given, context), context=context)
+    except ValidationError as error:
+        raise ConfigError(describe(error, Config)) from None
+
+
+def _with_defaults(raw: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+    """Merge the defaults into the sources; where they have mistakes, those are told once, in their place."""
+    shared, sources = raw.get("defaults", {}), raw.get("sources")
+    try:
+        Defaults.model_validate(shared, context=context)
+    except ValidationError:
+        return raw
+    if not isinstance(sources, list):
+        return raw
+    return raw | {"sources": [inherit(own, shared) if isinstance(own, dict) else own for own in sources]}
+
+
+def inherit(own: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two mappings, deep; what is in *own* wins, and displaces what excludes it in *shared*.
+
+    A key displaces its ``_file`` twin; one kind of authentication, or of proxy, displaces the other.
+    """
+    merged = {key: value for key, value in shared.items() if not _displaced(key, own)}
+    for key, value in own.items():
+        inherited = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(inherited, Mapping):
+            merged[key] = {**inherited, **value} if key in _FLAT else inherit(value, inherited)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _displaced(key: str, own: Mapping[str, Any]) -> bool:
+    twin = key.removesuffix("_file") if key.endswith("_file") else f"{key}_file"
+    return bool(own.get(twin)) or any(own.get(other) and key in _DISPLACES[other] for other in _DISPLACES)
