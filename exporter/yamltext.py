@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 _TAG = "tag:yaml.org,2002:"
-_QUOTED = re.compile(r"'(?!<)[^']{2,}'|\"[^\"]{2,}\"")
 
 
 class YamlMistake(ValueError):
@@ -76,7 +75,7 @@ def _at(mark: Any, problem: str) -> str:  # noqa: ANN401 - PyYAML's marks are un
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    """The problem without what it quotes, for that may be a password that begins with ``*`` or ``!``."""
+    """The problem without the name of an alias or tag, which may be a password that begins with ``*``."""
     problem = error.problem or "not YAML"
     if "another document" in problem:
         return "a second document; there may be one only"
@@ -84,4 +83,4 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
         return "undefined alias; quote a text that begins with '*'"
     if "tag" in problem:
         return "unknown tag; quote a text that begins with '!'"
-    return _QUOTED.sub("'...'", problem)
+    return problem

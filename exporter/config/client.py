@@ -5,7 +5,16 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from exporter.config.section import Section, mistakes_at
-from exporter.config.values import AuthType, FilePath, HeaderName, HeaderValue, Many, ProxyUrl, SecretText
+from exporter.config.values import (
+    AuthType,
+    FilePath,
+    HeaderName,
+    HeaderValue,
+    Many,
+    ProxyUrl,
+    SecretLines,
+    SecretText,
+)
 
 TlsVersion = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 
@@ -77,7 +86,7 @@ class TlsConfig(Section):
     """The client's certificate in PEM."""
     cert_file: FilePath | None = None
     """A file with the client's certificate."""
-    key: SecretText | None = None
+    key: SecretLines | None = None
     """The client's key in PEM."""
     key_file: FilePath | None = None
     """A file with the client's key."""

@@ -112,7 +112,7 @@ def _split_url(value: object) -> SplitResult:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("is not a URL") from None
+        raise ValueError("is not a URL such as https://example.com") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         raise ValueError("must be a URL such as https://example.com")
     if not text.isprintable() or " " in text:
@@ -223,6 +223,12 @@ FileGlob = Annotated[
     str, PlainValidator(lambda value, info: _check_glob(_read_path(value, info))), _schema("path")
 ]
 SecretText = Annotated[Secret, PlainValidator(_read_secret), PlainSerializer(_mask_secret), _schema("secret")]
+SecretLines = Annotated[
+    Secret,
+    PlainValidator(lambda value: Secret(_text(value))),
+    PlainSerializer(_mask_secret),
+    _schema("secret"),
+]
 Url = Annotated[str, PlainValidator(_read_url), _schema("url", format="uri")]
 BaseUrl = Annotated[str, PlainValidator(_read_base_url), _schema("url", format="uri")]
 ProxyUrl = Annotated[

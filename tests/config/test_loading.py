@@ -1,0 +1,182 @@
+"""A configuration without mistakes becomes what it says."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.apis.base import Pace
+from exporter.apis.epmware import Epmware
+from exporter.config import Config, Source, parse
+from exporter.config.loading import inherit
+from exporter.model import WatchedId
+
+BASE = Path("/etc/asynctask")
+PULP = "sources:\n  - name: pulp\n    api: pulp\n    url: https://pulp.example.com/\n"
+
+
+def source(own: str = "", defaults: str = "") -> Source:
+    """The only source of a configuration, with these lines of its own and these defaults."""
+    lines = "".join(f"    {line}\n" for line in own.splitlines())
+    return parse(f"{PULP}{lines}{f'defaults: {defaults}' if defaults else ''}", BASE).sources[0]
+
+
+def test_three_lines_are_enough() -> None:
+    """A source needs a name, an api and a URL; the rest has the defaults that are documented."""
+    found = source()
+    assert (found.name, found.url, found.keep, found.polling.min_interval) == (
+        "pulp",
+        "https://pulp.example.com",
+        900.0,
+        2.0,
+    )
+
+
+def test_durations_become_seconds_and_sizes_bytes() -> None:
+    """What is written with units is kept in base units."""
+    found = source("deadline: 1h30m\npolling: {timeout: 250ms, body_size_limit: 1MB}")
+    assert (found.deadline, found.polling.timeout, found.polling.body_size_limit) == (5400.0, 0.25, 1 << 20)
+
+
+def test_paths_are_seen_from_the_configuration() -> None:
+    """A relative path is made absolute with the folder of the file; an absolute one stays."""
+    found = source(
+        "authorization: {credentials_file: secrets/token}\ntls_config: {ca_file: /ca.pem}\n"
+        "file_sd_configs: [{files: [watch/*.yaml]}]"
+    )
+    assert found.authorization is not None
+    assert found.authorization.credentials_file == BASE / "secrets/token"
+    assert found.tls_config.ca_file == Path("/ca.pem")
+    assert found.file_sd_configs[0].files == ("/etc/asynctask/watch/*.yaml",)
+
+
+def test_ids_keep_their_digits() -> None:
+    """Unquoted ids are text: leading zeros stay, and what YAML 1.1 reads as base 60 too."""
+    found = source("static_configs: [{targets: [244591, 0012, 12:30, '7'], labels: {operation: import}}]")
+    assert [watched.id for watched in found.static_ids] == ["244591", "0012", "12:30", "7"]
+    assert found.static_ids[0] == WatchedId(id="244591", operation="import")
+
+
+def test_an_id_in_two_groups_is_watched_once() -> None:
+    """The first mention of an id wins."""
+    found = source("static_configs: [{targets: [1], labels: {name: first}}, {targets: [1, 2]}]")
+    assert [(watched.id, watched.name) for watched in found.static_ids] == [("1", "first"), ("2", "")]
+
+
+def test_the_pace_is_the_api_s_unless_configured() -> None:
+    """Requests per second and concurrency come from the API module where the file says nothing."""
+    epmware = parse(PULP.replace("api: pulp", "api: epmware\n    registration: true"), BASE).sources[0]
+    assert epmware.pace == Epmware.pace
+    assert source("polling: {requests_per_second: 0.5, concurrency: 2}").pace == Pace(0.5, 2)
+
+
+def test_options_are_the_api_s_own_dataclass() -> None:
+    """``options`` is an instance of the API's ``Options``, ready for its constructor."""
+    assert source("options: {page_size: 7}").options == source().api_class.Options(page_size=7)
+
+
+def test_rules_are_compiled_at_load() -> None:
+    """A rule's expression is ready to search with."""
+    rule = source('operation_rules: [{match: "^Import the job", operation: import_job}]').operation_rules[0]
+    assert rule.match.search("Import the job X")
+
+
+def test_a_pem_key_may_have_lines() -> None:
+    """A key in the configuration itself is a secret of several lines."""
+    found = source("tls_config:\n  cert: PEM\n  key: |\n    line 1\n    line 2")
+    assert found.tls_config.key is not None
+    assert found.tls_config.key.reveal() == "line 1\nline 2\n"
+
+
+def test_defaults_are_merged_and_the_source_wins() -> None:
+    """Mappings are merged key by key; what a source says itself is not overridden."""
+    found = source(
+        "polling: {timeout: 5s}\nlabels: {team: b}",
+        "{polling: {timeout: 1s, max_interval: 9s}, labels: {team: a, tier: 1}, keep: 1m}",
+    )
+    assert (found.polling.timeout, found.polling.max_interval, found.keep) == (5.0, 9.0, 60.0)
+    assert found.labels == {"team": "b", "tier": "1"}
+
+
+@pytest.mark.parametrize(
+    ("own", "shared", "merged"),
+    [
+        ({"authorization": {"credentials": "a"}}, {"basic_auth": {"username": "u"}}, {"authorization"}),
+        ({"basic_auth": {"username": "u"}}, {"authorization": {"credentials": "a"}}, {"basic_auth"}),
+        ({"basic_auth": None}, {"basic_auth": {"username": "u"}, "keep": "1m"}, {"basic_auth", "keep"}),
+        (
+            {"proxy_from_environment": True},
+            {"proxy_url": "http://p", "no_proxy": "x"},
+            {"proxy_from_environment"},
+        ),
+        ({"proxy_url": "http://p"}, {"proxy_from_environment": True}, {"proxy_url"}),
+        ({"password": "p"}, {"password_file": "f", "username": "u"}, {"password", "username"}),
+        ({"password_file": "f"}, {"password": "p"}, {"password_file"}),
+        ({"ca_file": None}, {"ca": "PEM"}, {"ca_file", "ca"}),
+    ],
+)
+def test_what_excludes_each_other_is_not_inherited_together(
+    own: dict[str, object], shared: dict[str, object], merged: set[str]
+) -> None:
+    """A source's own kind of authentication, proxy or file displaces the shared one; ``null`` does not."""
+    assert inherit(own, shared).keys() == merged
+
+
+def test_null_switches_an_inherited_value_off() -> None:
+    """A source can refuse what the defaults say."""
+    assert source("deadline: null", "{deadline: 4h}").deadline is None
+
+
+def test_a_header_is_taken_whole() -> None:
+    """A source's values of a header replace those of the defaults; other headers are inherited."""
+    found = source(
+        "http_headers: {A: {secrets: [x]}}", "{http_headers: {A: {values: [y]}, B: {values: [z]}}}"
+    )
+    assert found.http_headers["A"].values == ()
+    assert found.http_headers["B"].values == ("z",)
+
+
+def test_sections_without_content_are_as_absent() -> None:
+    """A key whose lines are all commented out does not hurt."""
+    assert parse(f"{PULP}defaults:\nmetrics:\n", BASE) == parse(PULP, BASE)
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    """What was checked at load stays as it was."""
+    with pytest.raises(ValueError, match="frozen"):
+        source().polling.timeout = 1.0  # type: ignore[misc]
+
+
+SECRETIVE = """
+sources:
+  - name: a
+    api: pulp
+    url: https://pulp.example.com
+    basic_auth: {username: admin, password: geheim1}
+    http_headers: {X-Token: {secrets: [geheim2]}}
+    tls_config: {cert: PEM, key: geheim3}
+    proxy_url: http://user:geheim4@proxy:3128
+    http_sd_configs: [{url: http://launcher, authorization: {credentials: geheim5}}]
+defaults: {basic_auth: {username: admin, password: geheim6}}
+"""
+
+
+@pytest.mark.parametrize(
+    "show", [repr, str, Config.masked, lambda config: str(config.model_dump(mode="json"))]
+)
+def test_no_secret_is_ever_shown(show: Callable[[Config], str]) -> None:
+    """Secrets are in none of the ways to print a configuration."""
+    assert "geheim" not in show(parse(SECRETIVE, BASE))
+
+
+def test_the_masked_configuration_says_where_secrets_are() -> None:
+    """Secrets read ``<secret>`` and the password of a URL ``xxxxx``."""
+    shown = parse(SECRETIVE, BASE).masked()
+    assert "password: <secret>" in shown
+    assert "proxy_url: http://user:xxxxx@proxy:3128" in shown
+
+
+def test_the_masked_configuration_can_be_read_again() -> None:
+    """What is shown is a whole configuration in the same units, defaults filled in."""
+    shown = parse(SECRETIVE, BASE).masked()
+    assert parse(shown, Path("/elsewhere")).masked() == shown
