@@ -49,7 +49,7 @@ WORKLOAD = Workload(
     new_id=ids.uuid7,
     kinds=(
         Kind(
-            operation="synchronize",
+            operation=_SYNC,
             names=(_SYNC,),
             weight=4,
             seconds=(8, 150),
@@ -60,14 +60,14 @@ WORKLOAD = Workload(
             ),
         ),
         Kind(
-            operation="publish",
+            operation=_PUBLISH,
             names=(_PUBLISH,),
             weight=3,
             seconds=(1, 15),
             failures=(("", "Artifact file is missing"),),
         ),
         Kind(
-            operation="orphan_cleanup",
+            operation=_ORPHANS,
             names=(_ORPHANS,),
             weight=1,
             seconds=(2, 20),

@@ -41,7 +41,6 @@ _FILTERS: dict[str, Callable[[Status], bool]] = {
     "incomplete": lambda status: not status.is_final,
     "archived": lambda _: False,
 }
-_CLASSES = {"_sync": "RepoApi", "clone": "RepoApi", "publish": "RepoApi"}
 _BYTES_EACH = 48_128
 
 WORKLOAD = Workload(
@@ -49,7 +48,7 @@ WORKLOAD = Workload(
     new_id=ids.uuid1,
     kinds=(
         Kind(
-            operation="_sync",
+            operation="RepoApi._sync",
             names=("_sync",),
             weight=4,
             seconds=(8, 120),
@@ -57,7 +56,7 @@ WORKLOAD = Workload(
             failures=(("", "PulpException('Unable to fetch repomd.xml: 404',)"),),
         ),
         Kind(
-            operation="clone",
+            operation="RepoApi.clone",
             names=("clone",),
             weight=1,
             seconds=(5, 40),
@@ -65,8 +64,8 @@ WORKLOAD = Workload(
             failures=(("", "PulpException('A Repo with the id already exists',)"),),
         ),
         Kind(
-            operation="install_packages",
-            names=("install_packages",),
+            operation="ConsumerApi.installpackages",
+            names=("installpackages",),
             weight=2,
             seconds=(3, 25),
             failures=(("", "RequestTimeout('agent did not answer',)"),),
@@ -175,13 +174,14 @@ class Pulp1(Api):
 
     def _facts(self, task: SimTask, now: datetime) -> dict[str, Any]:
         failed = task.has_ended(now) and task.outcome is Status.ERROR
+        class_name, _, method_name = task.operation.rpartition(".")
         return {
             "exception": task.message if failed else None,
-            "args": ["demo-repo"] if task.name in _CLASSES else [],
-            "class_name": _CLASSES.get(task.name),
+            "args": ["demo-repo"] if class_name == "RepoApi" else [],
+            "class_name": class_name or None,
             "start_time": self._iso(task.started_at) if task.has_started(now) else None,
             "traceback": _traceback(task) if failed else None,
-            "method_name": task.name,
+            "method_name": method_name,
             "finish_time": self._iso(task.finished_at) if task.has_ended(now) else None,
             "state": _STATES[task.status_at(now)],
             "result": None,
