@@ -3,6 +3,7 @@
 import heapq
 import math
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -59,6 +60,9 @@ class Schedule:
 
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._due
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._due)
 
     def put(self, task_id: str, due: float) -> None:
         """Make an id due then, whatever was planned for it before."""

@@ -1,0 +1,118 @@
+"""The way of a task from an answer to the board and into the ledger."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.model import Status, Task, Transition, WatchedId
+from exporter.polling.settings import PollSettings
+from exporter.store.board import Board, Sighting
+from exporter.store.ledger import Change, Ledger
+
+_MOST_WORDS = 100
+
+
+class Intake:
+    """Applies what an API told to the board, and hands what is news to the ledger."""
+
+    def __init__(self, board: Board, ledger: Ledger, settings: PollSettings, clock: Clock) -> None:
+        self.board = board
+        self._ledger = ledger
+        self._settings = settings
+        self._clock = clock
+        self._words: set[str] = set()
+        self._operations: set[str] = set()
+        self._log = structlog.get_logger().bind(source=board.source)
+
+    def asked_for(
+        self, task: Task, asked: float, watched: WatchedId | None, counted: Collection[str] = ()
+    ) -> None:
+        """Take in a task that was asked for by its id."""
+        now = self._clock.moment()
+        seen = Sighting(
+            at=now,
+            asked=asked,
+            wanted=True,
+            watched=watched,
+            oldest=now.wall - self._settings.retention,
+            counted=counted,
+        )
+        news = self._apply(task, seen)
+        if news is not None:
+            self.record([news])
+
+    def listed(
+        self,
+        task: Task,
+        asked: float,
+        watched: WatchedId | None,
+        *,
+        since: datetime | None,
+        first_listing: bool,
+        counted: Collection[str],
+    ) -> Transition | None:
+        """Take in a task that was listed; what is news is to be recorded with its whole listing."""
+        now = self._clock.moment()
+        seen = Sighting(
+            at=now,
+            asked=asked,
+            wanted=watched is not None,
+            since=since,
+            oldest=now.wall - self._settings.retention,
+            first_listing=first_listing,
+            counted=counted,
+            watched=watched,
+        )
+        return self._apply(task, seen)
+
+    async def counted(self, ids: Collection[str]) -> dict[str, set[str]]:
+        """The runs of these ids that are in the ledger already."""
+        return await self._ledger.counted(self.board.source, ids) if ids else {}
+
+    def record(
+        self,
+        news: Sequence[Transition] = (),
+        *,
+        reached: datetime | None = None,
+        lost: str = "",
+    ) -> None:
+        """Hand news to the ledger, together with what else has moved on the board since.
+
+        Args:
+            news: the transitions, oldest first.
+            reached: how far the listing that told them reached, by the server's clock.
+            lost: why a task was lost, if one was.
+        """
+        source = self.board.source
+        kept, gone = self.board.changes()
+        if not (news or kept or gone or reached or lost):
+            return
+        self._declare(news)
+        self._ledger.record(
+            Change(
+                transitions=news,
+                entries=[(source, entry) for entry in kept],
+                removed=[(source, *key) for key in gone],
+                listed={source: reached} if reached else {},
+                lost=[(source, lost)] if lost else [],
+            )
+        )
+
+    def _apply(self, task: Task, seen: Sighting) -> Transition | None:
+        if task.status is Status.UNKNOWN and task.word not in self._words:
+            self._note(task)
+        return self.board.apply(task, seen)
+
+    def _note(self, task: Task) -> None:
+        if len(self._words) < _MOST_WORDS:
+            self._words.add(task.word)
+            self._log.warning("Unknown status; the task is watched on", task=task.id, status=task.word)
+
+    def _declare(self, news: Sequence[Transition]) -> None:
+        """Let a new operation's series be born at zero as soon as the operation is known."""
+        fresh = {transition.task.operation for transition in news} - self._operations
+        if fresh:
+            self._operations |= fresh
+            self._ledger.declare(self.board.source, fresh)
