@@ -1,0 +1,140 @@
+"""What the web layer shows and takes: the wiring offers it, the handlers only translate."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from exporter.clock import Moment
+from exporter.errors import ExporterError
+from exporter.metrics.births import Caller
+from exporter.model import Status, WatchedId
+from exporter.store.board import Board
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeRequest:
+    """One request for the metrics."""
+
+    caller: Caller
+    accept: str = ""
+    """The formats it takes, as in its ``Accept`` header."""
+    names: tuple[str, ...] = ()
+    """The families it asks for by ``?name[]=``; all when empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposition:
+    """The metrics as one request is to get them.
+
+    One of the two functions is called, once, when it is known what became of the answer; they
+    neither wait nor raise.
+    """
+
+    body: bytes
+    content_type: str
+    delivered: Callable[[], None]
+    """The whole body was written, and the connection is still open."""
+    abandoned: Callable[[], None]
+    """The client went away before that, or did not ask for a body (HEAD)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """A source as operators see it. Nothing in it is secret."""
+
+    name: str
+    api: str
+    url: str
+    """Where the API is, with credentials masked."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    up: bool | None = None
+    """Whether the last request succeeded; None before the first one has ended."""
+    last_success: datetime | None = None
+    last_error: str = ""
+    """What went wrong last, if it goes wrong still."""
+    registration: bool = False
+    watched: int = 0
+    limit: int = 0
+    """How many tasks it may watch at a time."""
+    tasks: Mapping[Status, int] = field(default_factory=dict)
+    """How many tasks are on its board, by status."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """What became of the ids that were posted."""
+
+    new: Sequence[str]
+    known: Sequence[str] = ()
+    """Those that were watched, or had ended, before."""
+
+
+class UnknownSource(ExporterError):
+    """No source of this name is configured."""
+
+
+class RegistrationOff(ExporterError):
+    """The source does not take ids over HTTP."""
+
+
+class TooManyTasks(ExporterError):
+    """The source watches as many tasks as it may; there is room again when some have ended."""
+
+
+class Health(Protocol):
+    """Knows whether the exporter does its work."""
+
+    def not_ready(self) -> str:
+        """Tell what is still waited for, or "" when the configuration is loaded and polling has begun."""
+        ...
+
+    def request_failed(self) -> None:
+        """Count a request that was answered with 500 because of a defect of ours."""
+        ...
+
+
+class Metrics(Protocol):
+    """Renders what Prometheus sees."""
+
+    async def scrape(self, request: ScrapeRequest) -> Exposition:
+        """Render the metrics; what their being shown changes waits for ``delivered``."""
+        ...
+
+
+class Tasks(Protocol):
+    """Knows the sources and their tasks."""
+
+    def sources(self) -> Sequence[SourceInfo]:
+        """All sources, as configured now and in that order."""
+        ...
+
+    def boards(self) -> Mapping[str, Board]:
+        """The board of every source, by name."""
+        ...
+
+    def now(self) -> Moment:
+        """The time by which ages are told."""
+        ...
+
+
+class Registrar(Protocol):
+    """Takes ids to watch."""
+
+    async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
+        """Watch these ids, all or none; returns when they are committed.
+
+        Doing it twice is the same as doing it once. It may be cancelled when it takes too long: then
+        the ids are committed or not, and the client is told to try again.
+
+        Raises:
+            UnknownSource: there is no such source.
+            RegistrationOff: its configuration does not say ``registration: true``.
+            TooManyTasks: not all of them fit under the source's limit.
+            StorageError: the ids could not be committed.
+        """
+        ...
+
+
+class Exporter(Health, Metrics, Tasks, Registrar, Protocol):
+    """All that the web application needs."""
