@@ -45,8 +45,8 @@ _LOGIN = re.compile(rb"""type\s{0,3}=\s{0,3}["']?password\b""", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _USERINFO = re.compile(r"(?<=://)[^\s/@]+@")
 _SECRET = re.compile(
-    r"""\b((?:x-auth-|access[-_]?|api[-_]?)?(?:token|key)|bearer|basic|passw(?:or)?d|secret)"""
-    r"""(["']?\s{0,3}=\s{0,3}["']?|["']?\s{0,3}:?\s{0,3}["']?(?=\S{8})(?=\S{0,80}\d))[^\s"',;&<>]+""",
+    r"""\b(token|(?:access|api|secret)[-_]?key|bearer|basic|passw(?:or)?d|secret)\b"""
+    r"""(["']?\s{0,3}=\s{0,3}["']?|["']?\s{0,3}:?\s{0,3}["']?(?=\S{8})(?=\S{0,80}\d|\S{20}))[^\s"',;&<>]+""",
     re.IGNORECASE,
 )
 _KINDS: Mapping[int, type[SourceError]] = {
