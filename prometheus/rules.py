@@ -115,7 +115,7 @@ FRAGMENTS = {
     "at_its_end": (
         f'{{{{ with query (printf "asynctask_task_end_timestamp_seconds{SELECT_TASK}" '
         "$labels.source $labels.operation $labels.task_id) }}"
-        " at {{ . | first | value | humanizeTimestamp }} UTC{{ end }}"
+        " at {{ . | first | value | humanizeTimestamp }}{{ end }}"
     ),
     "the_operation": (
         "{{ with $labels.operation }}Operation {{ . }} of source{{ else }}Source{{ end }} "
