@@ -1,0 +1,242 @@
+"""The command line, in the spelling of Prometheus' own exporters."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import platform
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import structlog
+
+from exporter import __version__, config, log, watch
+from exporter.app import App, Flags
+from exporter.errors import ConfigError, ExporterError
+from exporter.web.server import Address, parse_address
+
+NAME = "asynctask-exporter"
+DEFAULT_ADDRESS = ":9926"
+_DEFAULT_CONFIG = Path("asynctask-exporter.yml")
+_DEFAULT_STORAGE = "data/"
+_DEMO_SPEED = 1.0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses like Prometheus' programs do: one line, and exit code 1."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line."""
+        self.exit(1, f"{NAME}: error: {message}, try --help\n")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the command line asks for; return the exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        code: int = chosen.run(chosen)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            sys.stderr.write(f"{NAME}: error: {mistake}\n")
+        return 1
+    except ExporterError as error:
+        sys.stderr.write(f"{NAME}: error: {error}\n")
+        return 1
+    return code
+
+
+def version() -> str:
+    """What ``--version`` prints."""
+    return "\n".join(
+        (
+            f"{NAME}, version {__version__}",
+            f"  python version:   {platform.python_version()}",
+            f"  platform:         {platform.system().lower()}/{platform.machine()}",
+        )
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=NAME,
+        description="Watches the asynchronous tasks of other systems for Prometheus.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=_serve)
+    parser.add_argument("--version", action="version", version=version(), help="Show the version.")
+    _add_config_flags(parser)
+    _add_serving_flags(parser, DEFAULT_ADDRESS)
+    parser.add_argument(
+        "--storage.path",
+        dest="storage",
+        metavar="PATH",
+        default=_DEFAULT_STORAGE,
+        help="Directory of the ledger; empty keeps all in memory, to be counted anew after a restart.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="", parser_class=_Parser)
+    _add_watch(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_config_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config.file",
+        dest="config",
+        metavar="FILE",
+        type=Path,
+        default=_DEFAULT_CONFIG,
+        help="The configuration file.",
+    )
+    parser.add_argument(
+        "--config.check",
+        dest="check",
+        action="store_true",
+        help="Check the configuration file and exit.",
+    )
+    parser.add_argument(
+        "--config.schema",
+        dest="schema",
+        action="store_true",
+        help="Print the configuration's JSON schema and exit.",
+    )
+
+
+def _add_serving_flags(parser: argparse.ArgumentParser, address: str) -> None:
+    parser.add_argument(
+        "--web.listen-address",
+        dest="addresses",
+        metavar="ADDRESS",
+        action="append",
+        type=_address,
+        help=f"Address to listen on; repeatable. (default: {address})",
+    )
+    parser.add_argument(
+        "--web.telemetry-path",
+        dest="telemetry_path",
+        metavar="PATH",
+        default="/metrics",
+        help="Path under which to expose metrics.",
+    )
+    parser.add_argument(
+        "--log.level",
+        dest="log_level",
+        choices=tuple(log.LEVELS),
+        default="info",
+        help="Only log messages with the given severity or above.",
+    )
+    parser.add_argument(
+        "--log.format", dest="log_format", choices=log.FORMATS, default="logfmt", help="Format of log messages."
+    )
+
+
+def _add_watch(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type of subparsers to itself
+    parser = commands.add_parser("watch", help="Hand over the ids of tasks to a running exporter.")
+    parser.set_defaults(run=_watch)
+    parser.add_argument("--url", default="http://localhost:9926", help="Where the exporter is.")
+    parser.add_argument("--operation", default="", help="The kind of work, as in 'import'.")
+    parser.add_argument("--name", default="", help="What a person calls the task.")
+    parser.add_argument("source", metavar="SOURCE", help="The source's name in the configuration.")
+    parser.add_argument("ids", metavar="ID", nargs="+", help="A task id.")
+
+
+def _add_demo(commands: Any) -> None:  # noqa: ANN401 - as above
+    parser = commands.add_parser("demo", help="Watch simulated systems, to see what it is like.")
+    parser.set_defaults(run=_demo)
+    _add_serving_flags(parser, DEFAULT_ADDRESS)
+    parser.add_argument("--seed", type=int, default=7, help="Which of many possible courses of events.")
+    parser.add_argument(
+        "--speed", type=_speed, default=_DEMO_SPEED, help="How much faster than in reality tasks go."
+    )
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from None
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 100:  # noqa: PLR2004 - beyond it, tasks last less than a poll
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 100")
+    return speed
+
+
+def _flags(chosen: argparse.Namespace, storage: str) -> Flags:
+    return Flags(
+        addresses=tuple(chosen.addresses or [parse_address(DEFAULT_ADDRESS)]),
+        telemetry_path=chosen.telemetry_path,
+        storage=Path(storage) if storage else None,
+    )
+
+
+def _serve(chosen: argparse.Namespace) -> int:
+    if chosen.schema:
+        sys.stdout.write(json.dumps(config.schema(), indent=2) + "\n")
+        return 0
+    configuration = config.load(chosen.config)
+    if chosen.check:
+        sys.stdout.write(f"{chosen.config} is valid: {len(configuration.sources)} sources\n")
+        return 0
+    log.configure(chosen.log_level, chosen.log_format)
+    _announce(chosen)
+    app = App.open(configuration, _flags(chosen, chosen.storage))
+    return _run_until_signalled(app.run)
+
+
+def _announce(chosen: argparse.Namespace) -> None:
+    logger = structlog.get_logger()
+    logger.info(f"Starting {NAME}", version=__version__)
+    logger.info("Build context", python=platform.python_version(), platform=platform.platform())
+    logger.info("Loaded config file", file=str(chosen.config))
+
+
+def _watch(chosen: argparse.Namespace) -> int:
+    return watch.run(chosen.url, chosen.source, chosen.ids, operation=chosen.operation, name=chosen.name)
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    # Only the demo needs the simulated systems.
+    demonstration = import_module("exporter.demo.demonstration")
+    log.configure(chosen.log_level, chosen.log_format)
+    flags = _flags(chosen, "")
+    return _run_until_signalled(lambda: demonstration.run(flags, seed=chosen.seed, speed=chosen.speed))
+
+
+def _run_until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run until the work ends, or SIGTERM or SIGINT ends it."""
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        return runner.run(_until_signalled(work))
+
+
+async def _until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    working = asyncio.create_task(work())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, working, number)
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+    return 0
+
+
+def _stop(working: asyncio.Task[None], number: signal.Signals) -> None:
+    structlog.get_logger().info("Received a signal, exiting gracefully", signal=number.name)
+    working.cancel()
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The loop of uvloop, which comes with the extra ``fast``; otherwise asyncio's own."""
+    try:
+        return import_module("uvloop").new_event_loop  # type: ignore[no-any-return]
+    except ImportError:
+        return None
