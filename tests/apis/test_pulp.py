@@ -1,7 +1,7 @@
 """What is peculiar to Pulp 3."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,9 +43,15 @@ class Pages:
         self.asked: list[dict[str, str]] = []
 
     async def get(
-        self, _endpoint: str, _path: str, *, query: Sequence[tuple[str, str]], **_: object
+        self,
+        endpoint: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Answer the page whose offset, in pages, is asked for."""
+        del endpoint, path, headers
         asked = dict(query)
         self.asked.append(asked)
         pages = next(pages for name, pages in self.lists.items() if name in asked)
@@ -286,7 +292,7 @@ async def test_a_list_in_another_shape_is_malformed(told: object) -> None:
         await listed([told], [])
 
 
-def test_a_page_holds_tasks() -> None:
+def test_a_page_holds_at_least_one_task() -> None:
     """An option that makes no sense is refused before any request."""
     with pytest.raises(ValueError, match="page_size: expected at least 1"):
         PulpOptions(page_size=0)

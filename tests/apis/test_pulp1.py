@@ -135,7 +135,7 @@ async def test_a_task_that_the_server_does_not_know() -> None:
 
 async def test_forbidden_comes_as_401() -> None:
     """Pulp 1 says 401 for no permission too, with a bare string."""
-    with pytest.raises(Unauthorized, match="HTTP 401: .*Permission denied"):
+    with pytest.raises(Unauthorized, match=r"HTTP 401: .*Permission denied"):
         await fetched(answer("Permission denied: user can not READ /tasks/", 401))
 
 

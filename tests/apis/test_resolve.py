@@ -1,5 +1,6 @@
 """APIs by name and by import string."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -34,15 +35,13 @@ def test_an_import_string_is_an_api() -> None:
         ("Pulp", "'Pulp' is no API: did you mean 'pulp'?"),
         (
             "jenkins",
-            "'jenkins' is no API: expected one of epmware, dataarts, pulp1, pulp, "
-            "or an import string such as 'acme.tasks:Acme'",
+            "'jenkins' is no API: expected one of epmware, dataarts, pulp1, pulp, or an import string such",
         ),
         ("", "'' is no API: expected one of epmware, dataarts, pulp1, pulp, or an import string"),
         ("acme.tasks:", "'acme.tasks:' is no API"),
         (
             "nowhere.tasks:Acme",
-            "'nowhere.tasks:Acme': module 'nowhere.tasks' cannot be imported "
-            "(ModuleNotFoundError: No module named 'nowhere')",
+            "'nowhere.tasks:Acme': module 'nowhere.tasks' cannot be imported (ModuleNotFoundError: No module",
         ),
         (".tasks:Acme", "'.tasks:Acme': module '.tasks' cannot be imported (TypeError"),
         ("exporter.apis.pulp:Plup", "'exporter.apis.pulp:Plup': module 'exporter.apis.pulp' has no 'Plup'"),
@@ -52,9 +51,8 @@ def test_an_import_string_is_an_api() -> None:
 )
 def test_what_is_no_api_is_told_with_the_cure(name: str, told: str) -> None:
     """A mistake in the configuration gets one line that names it."""
-    with pytest.raises(ValueError, match="API|module|class|lacks") as caught:
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
         resolve(name)
-    assert str(caught.value).startswith(told)
 
 
 @pytest.mark.parametrize(
