@@ -155,13 +155,17 @@ class Board:
         self._counted.pop(task_id, None)
         return entry
 
-    def show(self, now: Moment) -> list[Entry]:
-        """Note that a scrape showed every end there is; return those it showed first."""
-        shown = [entry for key in self._unshown if (entry := self._find(key)) is not None]
-        self._unshown.clear()
-        for entry in shown:
-            self._set(replace(entry, shown=now))
-        return shown
+    def unshown(self) -> set[Key]:
+        """The ended runs that no scrape has shown yet."""
+        return set(self._unshown)
+
+    def show(self, keys: Iterable[Key], now: Moment) -> None:
+        """Note that a scrape showed the ends of these runs."""
+        for key in self._unshown.intersection(keys):
+            self._unshown.discard(key)
+            entry = self._find(key)
+            if entry is not None:
+                self._set(replace(entry, shown=now))
 
     def sweep(self, now: Moment) -> list[Entry]:
         """Take down the ended runs that have been shown for long enough."""

@@ -154,7 +154,8 @@ def test_the_failed_run_still_shows_while_its_id_waits_again(board: Board) -> No
     board.apply(task(Status.PENDING), seen(3))
     assert [entry.run for entry in board.past()] == ["a"]
     assert board["1"].task.status is Status.PENDING
-    assert [entry.run for entry in board.show(moment(4))] == ["a"]
+    assert board.unshown() == {("1", "a")}
+    board.show(board.unshown(), moment(4))
     assert not board.sweep(moment(603))
     assert [entry.run for entry in board.sweep(moment(604))] == ["a"]
 
@@ -216,7 +217,7 @@ def test_a_corrected_final_status_is_shown_and_not_counted(board: Board) -> None
     """The API changed its mind: the board shows it, the counters have counted."""
     board.apply(task(Status.RUNNING), seen(1))
     board.apply(task(Status.CANCELLED), seen(2))
-    board.show(moment(3))
+    board.show(board.unshown(), moment(3))
     news = board.apply(task(Status.ERROR), seen(4))
     assert news is not None
     assert (news.counts, news.opens, news.previous) == (False, False, Status.CANCELLED)
@@ -237,17 +238,26 @@ def test_an_end_stays_until_a_scrape_showed_it_and_the_time_is_over(board: Board
     board.apply(task(Status.RUNNING), seen(1))
     board.apply(task(Status.ERROR), seen(2))
     assert not board.sweep(moment(100_000))
-    board.show(moment(100_000))
+    board.show(board.unshown(), moment(100_000))
     assert not board.sweep(moment(100_599))
     assert [entry.task.id for entry in board.sweep(moment(100_600))] == ["1"]
     assert len(board) == 0
+
+
+def test_an_end_that_came_after_the_snapshot_was_not_shown(board: Board) -> None:
+    """A scrape shows what it was made of, not what came while it was on its way."""
+    before = board.unshown()
+    board.apply(task(Status.RUNNING), seen(1))
+    board.apply(task(Status.ERROR), seen(2))
+    board.show(before, moment(3))
+    assert not board.sweep(moment(100_000))
 
 
 def test_keeping_does_not_follow_a_wall_clock_that_jumps(board: Board) -> None:
     """An hour's jump of the date takes nothing off the board."""
     board.apply(task(Status.RUNNING), seen(1))
     board.apply(task(Status.ERROR), seen(2))
-    board.show(moment(3))
+    board.show(board.unshown(), moment(3))
     jumped = Moment(at(3600), 1004.0)
     assert not board.sweep(jumped)
 
@@ -266,7 +276,7 @@ def test_a_restart_puts_everything_back(board: Board) -> None:
     board.apply(task(Status.RUNNING, run="a"), seen(1))
     board.apply(task(Status.ERROR, run="a"), seen(2))
     board.apply(task(Status.PENDING), seen(3))
-    board.show(moment(4))
+    board.show(board.unshown(), moment(4))
     kept, _ = board.changes()
     again = Board("epm", board.rules)
     later = Moment(at(64), 5.0)
