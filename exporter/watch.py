@@ -1,12 +1,14 @@
 """The command ``asynctask-exporter watch``: a script hands over the ids of the tasks that it started."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -88,7 +90,8 @@ def _endpoint(url: str, source: str) -> URL:
         raise NotWatched("--url must be the exporter's address, such as http://localhost:9926")
     if source in {"", ".", ".."}:
         raise NotWatched(f"{source!r} cannot be the name of a source")
-    return base.with_query(None).with_fragment(None).joinpath("api", "v1", "sources", source, "tasks")
+    path = f"api/v1/sources/{quote(source, safe='')}/tasks"
+    return base.with_query(None).with_fragment(None).joinpath(path, encoded=True)
 
 
 async def _post(session: aiohttp.ClientSession, endpoint: URL, body: object) -> dict[str, Any]:
@@ -100,13 +103,19 @@ async def _post(session: aiohttp.ClientSession, endpoint: URL, body: object) -> 
     except TimeoutError:
         raise _TryAgain(f"no answer from {at} in time") from None
     except aiohttp.ClientConnectorError as error:
-        raise _TryAgain(f"cannot reach {at}: {error.strerror or error.os_error}") from None
+        raise _TryAgain(f"cannot reach {at}: {_reason(error)}") from None
     except aiohttp.ClientError as error:
         raise _TryAgain(f"the connection to {at} broke: {type(error).__name__}") from None
     if response.status in _EXPECTED and isinstance(answer.get("data"), dict):
         data: dict[str, Any] = answer["data"]
         return data
     raise _refusal(at, response.status, answer)
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    """The system's words for it; where several addresses were tried, asyncio's."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error.os_error)
 
 
 async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
@@ -128,6 +137,6 @@ def _refusal(at: URL, status: int, answer: dict[str, Any]) -> NotWatched:
 
 
 def _report(source: str, data: dict[str, Any]) -> str:
-    new, known = (len(data.get(key, ())) for key in ("new", "known"))
+    new, known = (len(ids) if isinstance(ids := data.get(key), list) else 0 for key in ("new", "known"))
     before = f", {known} known already" if known else ""
     return f"{source}: {new} new task{'' if new == 1 else 's'} watched{before}"

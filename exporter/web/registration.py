@@ -109,7 +109,8 @@ def _items(content: object) -> Iterator[tuple[str, object]]:
     """The things in a body that should be tasks, each with its place."""
     place, items = "", content
     if isinstance(content, dict) and "tasks" in content:
-        _refuse_unknown("", content, ("tasks",))
+        if len(content) > 1:
+            raise BadBody("tasks: must be the only key of its object")
         place, items = "tasks", content["tasks"]
         if not isinstance(items, list):
             raise BadBody("tasks: must be a list")
@@ -123,7 +124,7 @@ def _items(content: object) -> Iterator[tuple[str, object]]:
 def _read_task(place: str, item: object) -> WatchedId:
     if not isinstance(item, dict):
         raise BadBody(f'{place or "the body"}: must be an object such as {{"task_id": "244592"}}')
-    _refuse_unknown(place, item, _KEYS)
+    _refuse_unknown(place, item)
     if "task_id" not in item:
         raise BadBody(f"{_at(place, 'task_id')}: is required")
     try:
@@ -146,11 +147,11 @@ def _text(place: str, item: dict[str, object], key: str) -> str:
         raise BadBody(f"{_at(place, key)}: {error}") from None
 
 
-def _refuse_unknown(place: str, item: dict[str, object], known: Sequence[str]) -> None:
+def _refuse_unknown(place: str, item: dict[str, object]) -> None:
     for key in item:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        if key not in _KEYS:
+            near = get_close_matches(key, _KEYS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_KEYS)}"
             raise BadBody(f"{_at(place, key)}: unknown key; {hint}")
 
 

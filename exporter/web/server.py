@@ -13,11 +13,11 @@ from aiohttp.http import HttpProcessingError
 
 from exporter.errors import ConfigError, ExporterError
 
-_KEEPALIVE_SECONDS = 600.0
+KEEPALIVE_SECONDS = 600.0
 """Prometheus keeps an idle connection for five minutes and scrapes over it again. A shorter time here
 would close it between the scrapes of a slow job, and whoever tells scrapers apart by their connections
 would take each scrape for a newcomer's."""
-_GRACE_SECONDS = 0.7
+_GRACE_SECONDS = 0.5
 """How long a request in flight has until it is cancelled, and once more until it is cut off; with what
 else there is to end, the whole process is to end within two seconds."""
 _HIGHEST_PORT = 65535
@@ -77,7 +77,7 @@ class Server:
             application,
             access_log=None,
             logger=logger,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
+            keepalive_timeout=KEEPALIVE_SECONDS,
             shutdown_timeout=_GRACE_SECONDS,
         )
 

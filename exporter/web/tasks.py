@@ -172,7 +172,7 @@ def _known(what: str, values: Iterable[str], known: Iterable[str]) -> frozenset[
 
 
 def _unknown(what: str, value: str, known: Iterable[str]) -> str:
-    names = list(known)
+    names = [str(name) for name in known]
     near = get_close_matches(value, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
     return f"unknown {what} {value!r}; {hint}"

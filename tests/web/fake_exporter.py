@@ -1,0 +1,95 @@
+"""An exporter that does nothing but remember what the web layer asked of it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from exporter.clock import Moment
+from exporter.model import Status, Task, WatchedId
+from exporter.store.board import Board, BoardRules, Sighting
+from exporter.web.views import Exposition, Registered, ScrapeRequest, SourceInfo
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+BODY = b"# TYPE asynctask_tasks gauge\nasynctask_tasks 1\n# EOF\n"
+
+
+def moment(seconds: float) -> Moment:
+    """A moment so many seconds after the start."""
+    return Moment(START + timedelta(seconds=seconds), 1000.0 + seconds)
+
+
+class FakeExporter:
+    """Answers what the test puts into it."""
+
+    def __init__(self) -> None:
+        self.waits_for = ""
+        self.failures = 0
+        self.body = BODY
+        self.error: Exception | None = None
+        self.scrapes: list[ScrapeRequest] = []
+        self.delivered: asyncio.Queue[ScrapeRequest] = asyncio.Queue()
+        self.abandoned: asyncio.Queue[ScrapeRequest] = asyncio.Queue()
+        self.infos: list[SourceInfo] = []
+        self.by_source: dict[str, Board] = {}
+        self.at = moment(0)
+        self.posted: list[tuple[str, tuple[WatchedId, ...]]] = []
+        self.known: set[str] = set()
+        self.asked = asyncio.Event()
+        self.committed = asyncio.Event()
+        self.committed.set()
+
+    def add(self, source: str, *tasks: Task, at: float = 0) -> None:
+        """Put tasks on a source's board as if somebody watched them."""
+        board = self.by_source.setdefault(source, Board(source, BoardRules()))
+        for task in tasks:
+            board.apply(task, Sighting(at=moment(at), asked=1000.0 + at, wanted=True))
+
+    def not_ready(self) -> str:
+        """What the test says is waited for."""
+        return self.waits_for
+
+    def request_failed(self) -> None:
+        """Count."""
+        self.failures += 1
+
+    async def scrape(self, request: ScrapeRequest) -> Exposition:
+        """The body that the test put here."""
+        if self.error:
+            raise self.error
+        self.scrapes.append(request)
+        return Exposition(
+            body=self.body,
+            content_type="text/plain; version=0.0.4; charset=utf-8",
+            delivered=lambda: self.delivered.put_nowait(request),
+            abandoned=lambda: self.abandoned.put_nowait(request),
+        )
+
+    def sources(self) -> Sequence[SourceInfo]:
+        """The sources that the test put here."""
+        return self.infos
+
+    def boards(self) -> Mapping[str, Board]:
+        """The boards that the test filled."""
+        return self.by_source
+
+    def now(self) -> Moment:
+        """The moment that the test set."""
+        return self.at
+
+    async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
+        """Take ids, once they are committed."""
+        self.asked.set()
+        await self.committed.wait()
+        if self.error:
+            raise self.error
+        self.posted.append((source, tuple(watched)))
+        new = [each.id for each in watched if each.id not in self.known]
+        known = [each.id for each in watched if each.id in self.known]
+        self.known.update(new)
+        return Registered(new=new, known=known)
+
+
+def running(task_id: str, **more: object) -> Task:
+    """A task under way."""
+    values: dict[str, object] = {"id": task_id, "status": Status.RUNNING} | more
+    return Task(**values)  # type: ignore[arg-type]
