@@ -14,7 +14,7 @@ member whose connection is closed and whose next scrape is due.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,13 +87,9 @@ class Member:
         """Whether it scraped at all within a day."""
         return self.last is not None and now.mono - self.last.mono < _FORGET_AFTER
 
-    def scraped(self, at: Moment, born: int) -> None:
-        """Take note of a complete answer to the scrape that began then."""
-        if self.last is not None:
-            self.interval = _learned(self.interval, self.last.until(at).total_seconds())
-        self.last = at
-        self.asked = None
-        self.seen = max(self.seen, born)
+    def patience(self) -> float:
+        """For how many seconds its next scrape is waited for."""
+        return max(_LEAST_PATIENCE, _PATIENCE_INTERVALS * self.interval)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +152,14 @@ class Births:
         member = scrape.member
         if member is None:
             return None
-        member.scraped(scrape.at, scrape.born)
+        if member.last is not None and member.last.mono >= self._start.mono:
+            member.interval = _learned(member.interval, member.last.until(scrape.at).total_seconds())
+        member.last = scrape.at
+        member.asked = None
+        member.seen = max(member.seen, scrape.born)
         live = (other.seen for other in self._members if self._is_live(other, now))
         released = max(self._released, min(live, default=0))
-        return Release(scrapers=(_row(member, scrape.at),), released=released)
+        return Release(scrapers=self._rows(member.identity), released=released)
 
     def abandon(self, scrape: Scrape) -> None:
         """Note that an answer was not written completely, so that nobody knows what was seen."""
@@ -174,6 +174,14 @@ class Births:
         """Note that the ledger has stored a release."""
         self._released = max(self._released, released)
 
+    def _rows(self, identity: str) -> tuple[Scraper, ...]:
+        """All that are alike: when one returned, what is known of the others changed as well."""
+        return tuple(
+            Scraper(key=f"{m.identity}#{m.number}", seen=m.seen, last=m.last.wall, interval=m.interval)
+            for m in self._members
+            if m.identity == identity and m.last is not None
+        )
+
     def _member(self, caller: Caller, now: Moment) -> Member | None:
         self._forget(now)
         identity = caller.identity()
@@ -183,7 +191,7 @@ class Births:
                 return member
         away = [member for member in alike if not member.is_connected()]
         if away:
-            return min(away, key=lambda member: member.is_off_schedule_by(now))
+            return _returned(away, now)
         return self._join(identity, {member.number for member in alike})
 
     def _join(self, identity: str, taken: set[int]) -> Member | None:
@@ -203,17 +211,24 @@ class Births:
 
     def _is_live(self, member: Member, now: Moment) -> bool:
         """Whether it scraped within three intervals, or is being answered just now."""
-        return now.mono - self._heard(member) < self._patience(member)
+        return now.mono - self._heard(member) < member.patience()
 
     def _heard(self, member: Member) -> float:
         """When there was the last sign of life; the start of this process is one for all."""
         last = member.last.mono if member.last is not None else self._start.mono
         return max(last, self._start.mono, member.asked or self._start.mono)
 
-    def _patience(self, member: Member) -> float:
-        """Three intervals of the slowest of those that may have been taken for one another."""
-        slowest = max(other.interval for other in self._members if other.identity == member.identity)
-        return max(_LEAST_PATIENCE, _PATIENCE_INTERVALS * slowest)
+
+def _returned(away: Sequence[Member], now: Moment) -> Member:
+    """Which of these opened a new connection, most likely.
+
+    As that is a guess, none of them is taken to have seen more, or to come sooner, than the others.
+    """
+    returned = min(away, key=lambda member: member.is_off_schedule_by(now))
+    seen, interval = min(member.seen for member in away), max(member.interval for member in away)
+    for member in away:
+        member.seen, member.interval = seen, interval
+    return returned
 
 
 def _learned(interval: float, gap: float) -> float:
@@ -225,11 +240,6 @@ def _learned(interval: float, gap: float) -> float:
     if gap < interval:
         return (interval + gap) / 2
     return min(gap, max(2 * interval, _UNKNOWN_INTERVAL))
-
-
-def _row(member: Member, last: Moment) -> Scraper:
-    key = f"{member.identity}#{member.number}"
-    return Scraper(key=key, seen=member.seen, last=last.wall, interval=member.interval)
 
 
 def _recalled(scraper: Scraper, start: Moment) -> Member:
