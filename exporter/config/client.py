@@ -1,6 +1,7 @@
 """The HTTP client block of Prometheus, as a source and an http_sd_config have it inline."""
 
-from typing import Literal, Self
+from dataclasses import fields
+from typing import Any, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -15,8 +16,10 @@ from exporter.config.values import (
     SecretLines,
     SecretText,
 )
+from exporter.http import settings
+from exporter.http.settings import HttpSettings, TlsVersion
 
-TlsVersion = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
+T = TypeVar("T")
 
 
 class BasicAuth(Section):
@@ -140,9 +143,36 @@ class HttpClient(Section):
         self._check_headers_differ()
         return self
 
+    def client_settings(self, url: str, **limits: Any) -> HttpSettings:  # noqa: ANN401 - of several types
+        """What the HTTP client is set up with.
+
+        Args:
+            url: the base that it joins paths to.
+            limits: further fields of `HttpSettings`.
+        """
+        return HttpSettings(
+            url=url,
+            basic_auth=_same(settings.BasicAuth, self.basic_auth) if self.basic_auth else None,
+            authorization=_same(settings.Authorization, self.authorization) if self.authorization else None,
+            http_headers={
+                name: _same(settings.HeaderValues, header) for name, header in self.http_headers.items()
+            },
+            tls_config=_same(settings.TlsSettings, self.tls_config),
+            proxy_url=self.proxy_url,
+            no_proxy=self.no_proxy,
+            proxy_from_environment=self.proxy_from_environment,
+            follow_redirects=self.follow_redirects,
+            **limits,
+        )
+
     def _check_headers_differ(self) -> None:
         seen: dict[str, str] = {}
         for name in self.http_headers:
             if other := seen.get(name.lower()):
                 raise mistakes_at({("http_headers", name): f"is the same header as {other!r}"})
             seen[name.lower()] = name
+
+
+def _same(kind: type[T], section: Section) -> T:
+    """The client's own dataclass, whose fields have the names of the section's."""
+    return kind(**{field.name: getattr(section, field.name) for field in fields(kind)})  # type: ignore[arg-type]

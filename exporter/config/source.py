@@ -25,6 +25,7 @@ from exporter.config.targets import FileSdConfig, HttpSdConfig, StaticConfig
 from exporter.config.units import format_duration
 from exporter.config.values import BaseUrl, Duration, Interval, LabelName, LabelValue, Many, SourceName
 from exporter.discovery.ids import unique
+from exporter.http.settings import HttpSettings
 from exporter.model import WatchedId
 
 
@@ -145,6 +146,17 @@ class Source(Defaults, Identity):
         return Pace(
             requests_per_second=self.polling.requests_per_second or usual.requests_per_second,
             concurrency=self.polling.concurrency or usual.concurrency,
+        )
+
+    @property
+    def http_settings(self) -> HttpSettings:
+        """What the source's HTTP client is set up with."""
+        return self.client_settings(
+            self.url,
+            timeout=self.polling.timeout,
+            body_size_limit=self.polling.body_size_limit,
+            requests_per_second=self.pace.requests_per_second,
+            concurrency=self.pace.concurrency,
         )
 
     @property

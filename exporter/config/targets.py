@@ -3,6 +3,7 @@
 from exporter.config.client import HttpClient
 from exporter.config.section import Section
 from exporter.config.values import FileGlob, Interval, LabelValue, Many, Some, TaskId, Url
+from exporter.http.settings import HttpSettings
 from exporter.model import WatchedId
 
 
@@ -48,3 +49,13 @@ class HttpSdConfig(HttpClient):
     """The address."""
     refresh_interval: Interval = 60.0
     """How often it is asked."""
+
+    @property
+    def http_settings(self) -> HttpSettings:
+        """What the HTTP client for this address is set up with."""
+        return self.client_settings(self.url)
+
+    @property
+    def place(self) -> str:
+        """The address as it may be shown: without its query, which may hold a secret."""
+        return self.url.partition("?")[0]

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from exporter import http
 from exporter.apis.base import Pace
 from exporter.apis.epmware import Epmware
 from exporter.config import Config, Source, parse
 from exporter.config.loading import inherit
 from exporter.model import WatchedId
+from exporter.secret import Secret
 
 BASE = Path("/etc/asynctask")
 PULP = "sources:\n  - name: pulp\n    api: pulp\n    url: https://pulp.example.com/\n"
@@ -180,3 +182,40 @@ def test_the_masked_configuration_can_be_read_again() -> None:
     """What is shown is a whole configuration in the same units, defaults filled in."""
     shown = parse(SECRETIVE, BASE).masked()
     assert parse(shown, Path("/elsewhere")).masked() == shown
+
+
+def test_the_http_client_gets_the_whole_block() -> None:
+    """What the client is set up with has every value of the source, its files absolute, its pace decided."""
+    found = source(
+        "basic_auth: {username: u, password_file: pw}\n"
+        "http_headers: {X-A: {values: [a], secrets: [b], files: [c]}}\n"
+        "tls_config: {ca_file: ca.pem, min_version: TLS13}\nproxy_url: http://proxy:3128\nno_proxy: a,b\n"
+        "follow_redirects: false\npolling: {timeout: 3s, body_size_limit: 1MiB, requests_per_second: 0.5}"
+    )
+    assert found.http_settings == http.HttpSettings(
+        url="https://pulp.example.com",
+        basic_auth=http.BasicAuth(username="u", password_file=BASE / "pw"),
+        http_headers={
+            "X-A": http.HeaderValues(values=("a",), secrets=(Secret("b"),), files=(BASE / "c",)),
+        },
+        tls_config=http.TlsSettings(ca_file=BASE / "ca.pem", min_version="TLS13"),
+        proxy_url=Secret("http://proxy:3128"),
+        no_proxy="a,b",
+        follow_redirects=False,
+        timeout=3.0,
+        body_size_limit=1 << 20,
+        requests_per_second=0.5,
+        concurrency=found.api_class.pace.concurrency,
+    )
+
+
+def test_an_address_of_ids_has_a_client_of_its_own() -> None:
+    """An http_sd_config does not send the source's credentials; its query is sent, but not shown."""
+    config = source(
+        "basic_auth: {username: u}\nhttp_sd_configs: [{url: 'http://launcher/tasks?key=geheim', "
+        "authorization: {credentials: t}}]"
+    ).http_sd_configs[0]
+    assert config.http_settings == http.HttpSettings(
+        url="http://launcher/tasks?key=geheim", authorization=http.Authorization(credentials=Secret("t"))
+    )
+    assert config.place == "http://launcher/tasks"
