@@ -200,15 +200,16 @@ class Epmware(Api):
     def _block_log(self, task: SimTask, now: datetime) -> str:
         """The log of 2025: a block of facts, then lines with a time of day."""
         assert task.started_at is not None  # noqa: S101 - there is no log before
-        start = self.told(task.started_at)
+        start, last = self.told(task.started_at), self.told(now)
         lines = [f"Task ID: {task.id}", f"Start Time: {start:%Y-%m-%d %H:%M:%S}"]
         if task.finished_at is not None and task.has_ended(now):
-            lines.append(f"End Time: {self.told(task.finished_at):%Y-%m-%d %H:%M:%S}")
+            last = self.told(task.finished_at)
+            lines.append(f"End Time: {last:%Y-%m-%d %H:%M:%S}")
             lines.append(f"Duration: {_hms(task.finished_at - task.started_at)}")
         lines += [f"Status: {task.status_at(now).name}", "", f"[{start:%H:%M:%S}] INFO: {task.name} started"]
-        lines.append(f"[{self.told(now):%H:%M:%S}] INFO: {task.records_at(now)} of {task.records} records")
+        lines.append(f"[{last:%H:%M:%S}] INFO: {task.records_at(now)} of {task.records} records")
         if task.message and task.has_ended(now):
-            lines.append(f"[{self.told(now):%H:%M:%S}] ERROR: {task.error_code} {task.message}")
+            lines.append(f"[{last:%H:%M:%S}] ERROR: {task.error_code} {task.message}")
         return "\n".join(lines) + "\n"
 
     def _oracle_log(self, task: SimTask, now: datetime) -> str:

@@ -77,6 +77,7 @@ class Simulation:
         self._listed_for = listed_for / speed
         self._folder: TemporaryDirectory[str] | None = None
         self._handovers: dict[str, Handover] = {}
+        self._handing_over = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
 
     @property
@@ -95,8 +96,9 @@ class Simulation:
 
     async def hand_over(self) -> None:
         """Hand over the ids that are new; done by itself about once a second of simulated time."""
-        for handover in self._handovers.values():
-            await handover.update(self.on_launch)
+        async with self._handing_over:
+            for handover in self._handovers.values():
+                await handover.update(self.on_launch)
 
     def config_yaml(self) -> str:
         """The text of a configuration that watches all four."""

@@ -117,7 +117,12 @@ class World:
             queued: from its creation to its start.
             length: from its start to its end; None if it never ends.
             facts: any other field of `SimTask`. An id that there is already gets a further run.
+
+        Raises:
+            ValueError: no task of this API ends in that way; tells the ways there are.
         """
+        if outcome not in self.workload.outcomes:
+            raise ValueError(f"{self.source} ends tasks only as {', '.join(self.workload.outcomes)}")
         created = created_at or self.clock.now()
         started = created + queued
         task = SimTask(
