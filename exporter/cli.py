@@ -207,7 +207,7 @@ def _watch(chosen: argparse.Namespace) -> int:
 
 def _demo(chosen: argparse.Namespace) -> int:
     # Only the demo needs the simulated systems.
-    demonstration = import_module("exporter.demo.demonstration")
+    demonstration = import_module("exporter.demonstration")
     log.configure(chosen.log_level, chosen.log_format)
     flags = _flags(chosen, "")
     return _run_until_signalled(lambda: demonstration.run(flags, seed=chosen.seed, speed=chosen.speed))

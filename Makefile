@@ -1,0 +1,62 @@
+# What a developer does here, one target each; `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEED ?= 7
+SPEED ?= 1
+KILLS ?= 200
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format rules schema-docs test-real campaign-restart lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
+
+$(VENV)/ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/install-packages python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/ready ## Make the virtual environment, from the locked requirements
+
+demo: setup ## Watch simulated systems: the exporter on http://localhost:9926
+	$(BIN)/asynctask-exporter demo --seed $(SEED) --speed $(SPEED)
+
+test: setup ## Run all checks and tests, set-up included
+	scripts/install-packages prometheus prometheus-alertmanager openssl
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: setup ## Format, lint, types, imports
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/asynctask-exporter --config.file config.example.yaml --config.check
+
+format: setup ## Bring the code into the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+rules: setup ## Write the alert and recording rules anew from their table
+	$(BIN)/python -m prometheus.rules
+
+test-real: setup ## Install a real Pulp 3 and poll it: real syncs, one failing, one cancelled
+	scripts/install-packages postgresql
+	$(BIN)/python -m pytest tests_real --override-ini timeout=1500 -s
+
+campaign-restart: setup ## Kill the exporter KILLS times and compare its counters with the truth
+	$(BIN)/python -m tests.campaigns.restart --kills $(KILLS)
+
+lock: setup ## Lock the requirements anew, with hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra fast pyproject.toml --output-file requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra fast --group dev pyproject.toml --output-file requirements/dev.txt
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,159 @@
+"""The whole exporter in one process: its sources, its ledger, and what it serves."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Self
+
+import structlog
+
+from exporter import config
+from exporter.app.scraping import Scraping
+from exporter.app.source import WatchedSource
+from exporter.clock import Clock, Moment, SystemClock
+from exporter.model import WatchedId
+from exporter.polling.poller import TooManyWatched
+from exporter.store.board import Board
+from exporter.store.ledger import Ledger, LedgerSettings
+from exporter.web.application import build, check_telemetry_path
+from exporter.web.server import Address, Server
+from exporter.web.views import (
+    Exposition,
+    Registered,
+    RegistrationOff,
+    ScrapeRequest,
+    SourceInfo,
+    TooManyTasks,
+    UnknownSource,
+)
+
+_PRUNING = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What the command line decides, as against the configuration file."""
+
+    addresses: Sequence[Address]
+    telemetry_path: str = "/metrics"
+    storage: Path | None = None
+    """The directory of the ledger; None keeps all in memory."""
+
+
+class App:
+    """The exporter; satisfies what the web layer needs."""
+
+    def __init__(self, configuration: config.Config, flags: Flags, ledger: Ledger, clock: Clock) -> None:
+        self.addresses: Sequence[Address] = ()
+        """Where it listens, once ``serving`` is set."""
+        self.serving = asyncio.Event()
+        self._flags = flags
+        self._ledger = ledger
+        self._clock = clock
+        self._log = structlog.get_logger()
+        self._scraping = Scraping(ledger, clock)
+        self._ready = False
+        retention = timedelta(seconds=configuration.storage.retention)
+        self._sources = {
+            source.name: WatchedSource(
+                source, ledger, retention=retention, clock=clock, dice=Random(source.name)
+            )
+            for source in configuration.sources
+        }
+
+    @classmethod
+    def open(cls, configuration: config.Config, flags: Flags, clock: Clock | None = None) -> Self:
+        """Open the ledger and put the exporter together; nothing is asked or served yet.
+
+        Raises:
+            ConfigError: a flag has a mistake.
+            StorageError: the ledger cannot be used.
+        """
+        check_telemetry_path(flags.telemetry_path)
+        clock = clock or SystemClock()
+        return cls(configuration, flags, Ledger.open(_ledger_settings(configuration, flags), clock), clock)
+
+    async def run(self) -> None:
+        """Watch and serve until cancelled.
+
+        Raises:
+            ListenError: an address cannot be listened on.
+        """
+        async with AsyncExitStack() as stack:
+            await self._ledger.start()
+            stack.push_async_callback(self._ledger.close)
+            server = Server(build(self, telemetry_path=self._flags.telemetry_path), self._flags.addresses)
+            self.addresses = await server.start()
+            stack.push_async_callback(server.stop)
+            self._announce()
+            async with asyncio.TaskGroup() as group:
+                for source in self._sources.values():
+                    group.create_task(source.run())
+                group.create_task(self._prune())
+                self._ready = True
+                self.serving.set()
+
+    def not_ready(self) -> str:
+        """Tell what is still waited for."""
+        return "" if self._ready else "polling has not begun"
+
+    def request_failed(self) -> None:
+        """Count a request that was answered with 500."""
+        self._scraping.requests_failed += 1
+
+    async def scrape(self, request: ScrapeRequest) -> Exposition:
+        """Render the metrics."""
+        return await self._scraping.scrape(request, list(self._sources.values()))
+
+    def sources(self) -> Sequence[SourceInfo]:
+        """All sources, in the order of the configuration."""
+        return [source.info() for source in self._sources.values()]
+
+    def boards(self) -> Mapping[str, Board]:
+        """The board of every source."""
+        return {name: source.board for name, source in self._sources.items()}
+
+    def now(self) -> Moment:
+        """The time by which ages are told."""
+        return self._clock.moment()
+
+    async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
+        """Watch ids that were posted."""
+        if source not in self._sources:
+            raise UnknownSource(f"no source is called {source!r}")
+        known = self._sources[source]
+        if not known.settings.registration:
+            raise RegistrationOff(f"source {source!r} does not say 'registration: true'")
+        try:
+            new = await known.poller.register(watched)
+        except TooManyWatched as error:
+            raise TooManyTasks(str(error)) from None
+        return Registered(new=new, known=[one.id for one in watched if one.id not in set(new)])
+
+    async def _prune(self) -> None:
+        while True:
+            await asyncio.sleep(_PRUNING)
+            pruned = await self._ledger.prune(self._clock.now())
+            self._log.debug("Pruned the ledger", runs=pruned)
+
+    def _announce(self) -> None:
+        for address in self.addresses:
+            self._log.info("Listening on", address=str(address))
+        self._log.info("TLS is disabled.")
+        if self._flags.storage is None:
+            self._log.warning("--storage.path is empty: counters start anew with each process")
+
+
+def _ledger_settings(configuration: config.Config, flags: Flags) -> LedgerSettings:
+    metrics = configuration.metrics
+    return LedgerSettings(
+        path=flags.storage,
+        duration_buckets=metrics.duration_buckets,
+        queue_buckets=metrics.queue_buckets or metrics.duration_buckets,
+        max_error_codes=metrics.max_error_codes,
+        retention=timedelta(seconds=configuration.storage.retention),
+    )

@@ -1,0 +1,56 @@
+"""What happens at a scrape: a snapshot, its text, and the notes that follow its delivery."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from exporter.app.source import WatchedSource
+from exporter.clock import Clock
+from exporter.metrics.births import Births, Release, Scrape
+from exporter.metrics.exposition import render, snapshot
+from exporter.store.board import Board, Key
+from exporter.store.ledger import Change, Ledger
+from exporter.web.views import Exposition, ScrapeRequest
+
+
+class Scraping:
+    """Renders the metrics, and notes who has been shown what."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        released, scrapers = ledger.scrapers()
+        self._births = Births(clock.moment(), released, scrapers)
+        self._ledger = ledger
+        self._clock = clock
+
+    async def scrape(self, request: ScrapeRequest, sources: Sequence[WatchedSource]) -> Exposition:
+        """Render the metrics as this request is to get them."""
+        now = self._clock.moment()
+        scrape = self._births.begin(request.caller, self._ledger.totals.last_birth, now)
+        views = [source.view() for source in sources]
+        ended = [(source.board, source.board.unshown()) for source in sources]
+        taken = snapshot(views, self._ledger.totals, scrape.released, now)
+        try:
+            body, content_type = await asyncio.to_thread(render, taken, request.accept, request.names)
+        except BaseException:
+            self._births.abandon(scrape)
+            raise
+        return Exposition(
+            body=body,
+            content_type=content_type,
+            delivered=partial(self._delivered, scrape, ended),
+            abandoned=partial(self._births.abandon, scrape),
+        )
+
+    def _delivered(self, scrape: Scrape, ended: Sequence[tuple[Board, set[Key]]]) -> None:
+        """Note what was shown. A person who looks does not count, as long as a Prometheus does."""
+        now = self._clock.moment()
+        release = self._births.finish(scrape, now)
+        if scrape.member is not None or not self._births.has_scrapers:
+            for board, keys in ended:
+                board.show(keys, now)
+        if release is not None:
+            self._store(release)
+
+    def _store(self, release: Release) -> None:
+        stored = self._ledger.record(Change(scrapers=release.scrapers, released=release.released))
+        stored.add_done_callback(lambda done: done.cancelled() or self._births.committed(release.released))

@@ -1,0 +1,153 @@
+"""One configured source with all its parts, put together."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import partial
+from random import Random
+
+import structlog
+
+from exporter import config
+from exporter.clock import Clock
+from exporter.discovery.file import FileDiscovery
+from exporter.discovery.http import HttpDiscovery
+from exporter.http import HttpClient
+from exporter.metrics.own import SourceStats
+from exporter.metrics.tasks import SourceView
+from exporter.polling.poller import Poller
+from exporter.polling.schedule import Bounds
+from exporter.polling.settings import PollSettings
+from exporter.store.board import Board, BoardRules, OperationRule
+from exporter.store.ledger import Ledger
+from exporter.web.views import SourceInfo
+
+_STATIC = "static"
+
+
+class WatchedSource:
+    """A source: its client, its board, its poller, and where its ids come from."""
+
+    def __init__(
+        self, settings: config.Source, ledger: Ledger, *, retention: timedelta, clock: Clock, dice: Random
+    ) -> None:
+        self.settings = settings
+        self.stats = SourceStats()
+        self.board = Board(settings.name, board_rules(settings))
+        self._ledger = ledger
+        self._clock = clock
+        self._log = structlog.get_logger().bind(source=settings.name)
+        self._clients = [HttpClient(settings.http_settings, clock=clock, observer=self.stats)]
+        self.poller = Poller(
+            api=settings.api_class(self._clients[0], settings.options),
+            board=self.board,
+            ledger=ledger,
+            state=ledger.declare(settings.name, known_operations(settings)),
+            settings=poll_settings(settings, retention),
+            observer=self.stats,
+            clock=clock,
+            dice=dice,
+        )
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self.poller.watch(_STATIC, self.settings.static_ids)
+                for number, discovery in enumerate(self._discoveries()):
+                    publish = partial(self.poller.watch, f"{discovery.mechanism} {number}")
+                    group.create_task(discovery.run(publish))
+                group.create_task(self.poller.run())
+        finally:
+            for client in self._clients:
+                await client.close()
+
+    def view(self) -> SourceView:
+        """What the metrics are made of."""
+        return SourceView(
+            name=self.settings.name,
+            api=self.settings.api,
+            labels=self.settings.labels,
+            board=self.board,
+            operations=self._operations(),
+            max_task_series=self.settings.max_task_series,
+            watched=self.poller.watched,
+            max_watched=self.settings.max_watched_tasks,
+        )
+
+    def info(self) -> SourceInfo:
+        """What operators see."""
+        return SourceInfo(
+            name=self.settings.name,
+            api=self.settings.api,
+            url=self.settings.shown_url,
+            labels=self.settings.labels,
+            up=self.stats.up,
+            last_success=self.stats.last_success,
+            last_error=self.poller.last_error,
+            registration=self.settings.registration,
+            watched=self.poller.watched,
+            limit=self.settings.max_watched_tasks,
+            tasks=Counter(entry.task.status for entry in (*self.board.current(), *self.board.past())),
+        )
+
+    def _operations(self) -> Iterable[str]:
+        """The operations that have series: declared, counted before, or on the board."""
+        counted = self._ledger.totals.counters["asynctask_discovered_total"]
+        known = {operation for source, operation in counted if source == self.settings.name}
+        return known | {entry.task.operation for entry in self.board.current()}
+
+    def _discoveries(self) -> Iterable[FileDiscovery | HttpDiscovery]:
+        for files in self.settings.file_sd_configs:
+            yield FileDiscovery(
+                files.files,
+                clock=self._clock,
+                refresh_interval=files.refresh_interval,
+                observer=self.stats,
+                log=self._log,
+            )
+        for address in self.settings.http_sd_configs:
+            client = HttpClient(address.http_settings, clock=self._clock)
+            self._clients.append(client)
+            yield HttpDiscovery(
+                client,
+                place=address.place,
+                refresh_interval=address.refresh_interval,
+                observer=self.stats,
+                log=self._log,
+            )
+
+
+def board_rules(settings: config.Source) -> BoardRules:
+    """What the configuration says about a source's tasks."""
+    return BoardRules(
+        keep=timedelta(seconds=settings.keep),
+        keep_failed=timedelta(seconds=settings.keep_failed),
+        stalled_after=timedelta(seconds=settings.stalled_after),
+        deadline=None if settings.deadline is None else timedelta(seconds=settings.deadline),
+        operation_rules=tuple(
+            OperationRule(match=rule.match, operation=rule.operation) for rule in settings.operation_rules
+        ),
+    )
+
+
+def poll_settings(settings: config.Source, retention: timedelta) -> PollSettings:
+    """What the configuration says about polling a source."""
+    polling = settings.polling
+    return PollSettings(
+        bounds=Bounds(least=polling.min_interval, most=polling.max_interval),
+        list_interval=polling.list_interval,
+        lost_after=polling.lost_after,
+        max_backoff=polling.max_backoff,
+        concurrency=settings.pace.concurrency,
+        max_watched=settings.max_watched_tasks,
+        retention=retention,
+    )
+
+
+def known_operations(settings: config.Source) -> set[str]:
+    """The operations that the configuration names, so that their counters are born before their first task."""
+    ruled = {rule.operation for rule in settings.operation_rules}
+    labelled = {watched.operation for watched in settings.static_ids}
+    return ruled | labelled | set(settings.operations)
