@@ -149,6 +149,11 @@ class Source(Defaults, Identity):
         )
 
     @property
+    def shown_url(self) -> str:
+        """The address as it may be shown; nothing in it is secret, for ``url`` takes no password and no query."""
+        return self.url
+
+    @property
     def http_settings(self) -> HttpSettings:
         """What the source's HTTP client is set up with."""
         return self.client_settings(

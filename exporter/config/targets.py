@@ -1,5 +1,7 @@
 """Where task ids come from: this file, other files, an address."""
 
+from pydantic import Field
+
 from exporter.config.client import HttpClient
 from exporter.config.section import Section
 from exporter.config.values import FileGlob, Interval, LabelValue, Many, Some, TaskId, Url
@@ -45,7 +47,7 @@ class FileSdConfig(Section):
 class HttpSdConfig(HttpClient):
     """An address that answers with task ids, in the format of Prometheus' http_sd."""
 
-    url: Url
+    url: Url = Field(repr=False)
     """The address."""
     refresh_interval: Interval = 60.0
     """How often it is asked."""

@@ -139,8 +139,9 @@ def _read_proxy_url(value: object) -> Secret:
 
 
 def mask_url(url: str) -> str:
-    """The URL with its password as ``xxxxx``."""
-    return _PASSWORD.sub(r"\1xxxxx@", url)
+    """The URL with its password and its query, which may hold one, as ``xxxxx``."""
+    base, mark, _ = _PASSWORD.sub(r"\1xxxxx@", url).partition("?")
+    return f"{base}?xxxxx" if mark else base
 
 
 def _mask_secret(secret: Secret | None) -> str | None:
@@ -229,7 +230,7 @@ SecretLines = Annotated[
     PlainSerializer(_mask_secret),
     _schema("secret"),
 ]
-Url = Annotated[str, PlainValidator(_read_url), _schema("url", format="uri")]
+Url = Annotated[str, PlainValidator(_read_url), PlainSerializer(mask_url), _schema("url", format="uri")]
 BaseUrl = Annotated[str, PlainValidator(_read_base_url), _schema("url", format="uri")]
 ProxyUrl = Annotated[
     Secret, PlainValidator(_read_proxy_url), PlainSerializer(_mask_proxy), _schema("url", format="uri")

@@ -158,7 +158,7 @@ sources:
     http_headers: {X-Token: {secrets: [geheim2]}}
     tls_config: {cert: PEM, key: geheim3}
     proxy_url: http://user:geheim4@proxy:3128
-    http_sd_configs: [{url: http://launcher, authorization: {credentials: geheim5}}]
+    http_sd_configs: [{url: 'http://launcher?key=geheim7', authorization: {credentials: geheim5}}]
 defaults: {basic_auth: {username: admin, password: geheim6}}
 """
 
