@@ -80,6 +80,7 @@ WORKLOAD = Workload(
         Status.WARNING: (FULL,),
         Status.CANCELLED: (FULL,),
     },
+    coded=(FULL,),
 )
 
 

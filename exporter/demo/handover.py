@@ -12,7 +12,7 @@ from exporter.demo.tasks import SimTask
 from exporter.demo.world import World
 
 Register = Callable[[str, str, str], Awaitable[bool]]
-"""Registers source, id and operation with the exporter; tells whether that was accepted, and does not raise."""
+"""Registers source, id and operation with the exporter. Tells whether it was accepted; never raises."""
 _EVERY = 3
 
 

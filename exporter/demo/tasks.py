@@ -96,7 +96,9 @@ class Truth:
     name: str
     status: Status
     error_code: str
-    """The code in the API's own words; empty unless it has failed."""
+    """The code that the API tells; empty unless it has failed."""
+    form: str
+    """The form in which the API tells the task; in some it tells no times."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -119,6 +121,7 @@ def truth_of(source: str, task: SimTask, now: datetime) -> Truth:
         name=task.name,
         status=task.status_at(now),
         error_code=task.error_code if task.has_ended(now) else "",
+        form=task.form,
         created_at=task.created_at,
         started_at=task.started_at if task.has_started(now) else None,
         finished_at=task.finished_at if task.has_ended(now) else None,

@@ -62,6 +62,8 @@ class Workload:
     """How probable it is that a task with this outcome never started."""
     forms: Mapping[Status, tuple[str, ...]] = field(default_factory=dict)
     """The forms in which a task with this outcome may be told."""
+    coded: tuple[str, ...] = ("",)
+    """Those of the forms that tell error codes."""
     recurring: tuple[Recurring, ...] = ()
 
     def silent(self) -> "Workload":
@@ -125,7 +127,7 @@ class Planner:
             planned=self.pause(kind.seconds),
             reach=1.0 if outcome in _WHOLE else self.random.uniform(*kind.fails_at),
             records=self.random.randint(*kind.records),
-            error_code=code if outcome is Status.ERROR else "",
+            error_code=code if outcome is Status.ERROR and form in self.workload.coded else "",
             message=message if outcome.is_failed else "",
             form=form,
         )

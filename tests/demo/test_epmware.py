@@ -157,3 +157,12 @@ async def test_a_failed_submission_has_the_id_0(api: Epmware, serve: Serve) -> N
     """An id that is none, with status 200."""
     reply = await (await serve(api)).post("/service/api/erp/run", {})
     assert (reply.status, reply.json()["status"], reply.json()["taskId"]) == (200, "E", "0")
+
+
+def test_the_truth_has_only_codes_that_are_told(clock: StillClock) -> None:
+    """The forms without error codes are not expected to yield any."""
+    world = World(WORKLOAD, clock, seed=7, outcomes={Status.ERROR: 1})
+    clock.forward(3600)
+    coded = {truth.form for truth in world.truth() if truth.error_code}
+    uncoded = {truth.form for truth in world.truth() if truth.status.is_failed and not truth.error_code}
+    assert (coded, uncoded) == ({FULL}, {BARE, WORDS})
