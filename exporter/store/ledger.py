@@ -1,24 +1,63 @@
-"""What was counted, once and for good: runs, totals and the board's rows, in one SQL database."""
+"""What was counted, once and for good: runs, totals and the board's rows, in one SQL database.
+
+Changes are queued and committed in groups by one writer thread: whatever came while a group was
+being committed makes up the next one. The totals move on the event loop after the commit, so that
+the metrics show nothing that is not stored. What cannot be stored now is kept in order and tried
+again; the loop never waits for it.
+"""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import structlog
 
 from exporter.clock import Clock
+from exporter.errors import StorageError
 from exporter.store.change import Change, LedgerSettings, Scraper, SourceState
-from exporter.store.totals import Totals
+from exporter.store.storage import Storage, Unstorable
+from exporter.store.totals import Delta, Totals
 
 __all__ = ["Change", "Ledger", "LedgerSettings", "Scraper", "SourceState"]
 
+T = TypeVar("T")
+Queued = tuple[Change, "asyncio.Future[None]"]
+_log = structlog.get_logger()
+_SPACING = 0.005
+"""Seconds from one commit's begin to the next: what bounds the number of fsyncs under load."""
+_GROUP = 2000
+"""How many changes go into one commit at the most."""
+_FAREWELL = 1.5
+"""Seconds that `Ledger.close` gives to what is queued."""
+_PRUNE_EVERY = 3600.0
+
 
 class Ledger:
-    """The ledger of all sources."""
+    """The ledger of all sources; every method but `open` belongs to the event loop's thread."""
 
-    totals: Totals
-    pending: int
-    """Changes that are not committed yet."""
-    errors: int
-    """Commits that failed."""
+    def __init__(self, storage: Storage, settings: LedgerSettings, clock: Clock) -> None:
+        """Take over an open database; `open` does both."""
+        self.totals: Totals = storage.totals
+        self.errors = 0
+        """Commits that failed."""
+        self._storage = storage
+        self._settings = settings
+        self._clock = clock
+        self._released, self._scrapers = storage.released, dict(storage.scrapers)
+        self._queue: deque[Queued] = deque()
+        self._group = _GROUP
+        self._trouble = ""
+        self._failures = 0
+        self._last_commit = float("-inf")
+        self._wake, self._closing = asyncio.Event(), asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "ledger")
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     def open(cls, settings: LedgerSettings, clock: Clock) -> "Ledger":
@@ -27,32 +66,182 @@ class Ledger:
         Raises:
             StorageError: the file is in use, newer, broken or unwritable; it was left as it is.
         """
-        raise NotImplementedError
+        return cls(Storage(settings), settings, clock)
+
+    @property
+    def pending(self) -> int:
+        """Changes that are not committed yet."""
+        return len(self._queue)
 
     def declare(self, source: str, operations: Iterable[str]) -> SourceState:
-        """Create every series of a source that can be known, at zero; return what is known of it."""
-        raise NotImplementedError
+        """Create every series of a source that can be known, at zero; return what is known of it.
+
+        Those are the series of *operations*, of the empty operation, and of all that turned up
+        before. It waits for the commit that is under way, if any.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        now = self._clock.now()
+        told, delta = self._thread.submit(self._storage.declare, source, tuple(operations), now).result()
+        self.totals.move(delta)
+        return told
 
     async def start(self) -> None:
-        """Begin to commit what is recorded."""
-        raise NotImplementedError
+        """Begin to commit what is recorded, and to prune every hour."""
+        self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._prune_hourly())]
 
     async def close(self) -> None:
-        """Commit what is queued, for at most 1.5 seconds, and let go of the file."""
-        raise NotImplementedError
+        """Commit what is queued, for at most 1.5 seconds, and let go of the file.
+
+        The futures of what could not be committed fail with a StorageError.
+        """
+        self._closing.set()
+        self._wake.set()
+        for task in self._tasks[1:]:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_FAREWELL)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._refuse(self._queue, StorageError("the ledger was closed before this was stored"))
+        self._queue.clear()
+        self._thread.submit(self._storage.close)
+        self._thread.shutdown()
 
     def record(self, change: Change) -> asyncio.Future[None]:
-        """Queue a change; the future is done when it is committed."""
-        raise NotImplementedError
+        """Queue a change; the future is done when it is committed.
+
+        The future fails with a StorageError only when the change can never be stored, or the
+        ledger was closed before; nobody has to look at it.
+        """
+        stored = asyncio.get_running_loop().create_future()
+        if self._closing.is_set():
+            self._refuse([(change, stored)], StorageError("the ledger is closed"))
+            return stored
+        self._queue.append((change, stored))
+        self._wake.set()
+        return stored
 
     async def counted(self, source: str, ids: Collection[str]) -> dict[str, set[str]]:
-        """Look up the runs of these ids that ended and are in the ledger."""
-        raise NotImplementedError
+        """Look up the runs of these ids that ended and are in the ledger, or on their way into it.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        wanted = set(ids)
+        queued = [
+            (transition.task.id, transition.run)
+            for change, _ in self._queue
+            for transition in change.transitions
+            if transition.source == source and transition.task.id in wanted
+            if transition.task.status.is_final
+        ]
+        found = await self._in_thread(partial(self._storage.ended, source, wanted))
+        for task_id, run in queued:
+            found.setdefault(task_id, set()).add(run)
+        return found
 
     def scrapers(self) -> tuple[int, list[Scraper]]:
         """Tell the highest released birth, and every scraper that is known."""
-        raise NotImplementedError
+        return self._released, list(self._scrapers.values())
 
     async def prune(self, now: datetime) -> int:
-        """Delete the runs that can never be counted again; return how many."""
-        raise NotImplementedError
+        """Delete the runs that can never be counted again; return how many.
+
+        Which these are is told in `exporter.store.retention`: the poller must count no end that is
+        older than the retention, for a run that was pruned would be counted again.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        pruned = 0
+        while some := await self._in_thread(partial(self._storage.prune, now)):
+            pruned += some
+        return pruned
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _write(self) -> None:
+        while group := await self._next_group():
+            changes = [change for change, _ in group]
+            try:
+                delta = await self._in_thread(partial(self._storage.commit, changes))
+            except Unstorable as error:
+                self._isolate(group, error)
+            except StorageError as error:
+                if self._closing.is_set():
+                    return
+                await self._back_off(error)
+            else:
+                self._committed(group, delta)
+
+    async def _next_group(self) -> list[Queued]:
+        """Wait for changes; they stay queued until they are committed. Empty when it is over."""
+        while not self._queue and not self._closing.is_set():
+            self._wake.clear()
+            await self._wake.wait()
+        if not self._closing.is_set():
+            now = asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, self._last_commit + _SPACING - now))
+        self._last_commit = asyncio.get_running_loop().time()
+        return list(islice(self._queue, self._group))
+
+    def _committed(self, group: Sequence[Queued], delta: Delta) -> None:
+        self.totals.move(delta)
+        if self._trouble:
+            _log.info("the ledger is written again", pending=self.pending)
+        self._trouble, self._failures = "", 0
+        self._group = min(self._group * 2, _GROUP)
+        for change, stored in group:
+            self._queue.popleft()
+            self._scrapers.update((scraper.key, scraper) for scraper in change.scrapers)
+            if change.released is not None:
+                self._released = change.released
+            if not stored.done():
+                stored.set_result(None)
+
+    def _isolate(self, group: Sequence[Queued], error: Unstorable) -> None:
+        """Find the one change that can never be stored by halving the group, and let it go."""
+        if len(group) > 1:
+            self._group = len(group) // 2
+            return
+        self.errors += 1
+        _log.error("a change cannot be stored and is dropped", error=str(error), tasks=_tasks_in(group[0][0]))
+        self._refuse(group, error)
+        self._queue.popleft()
+
+    async def _back_off(self, error: StorageError) -> None:
+        self.errors += 1
+        first, longest = self._settings.backoff
+        delay = min(first * 2**self._failures, longest)
+        self._failures += 1
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            _log.error("the ledger cannot be written, will retry", error=str(error), pending=self.pending)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), delay)
+
+    def _refuse(self, group: Iterable[Queued], error: StorageError) -> None:
+        for _, stored in group:
+            if not stored.done():
+                stored.set_exception(error)
+                stored.exception()  # Looked at: asyncio need not complain if nobody else does.
+
+    async def _prune_hourly(self) -> None:
+        while True:
+            await asyncio.sleep(_PRUNE_EVERY)
+            try:
+                pruned = await self.prune(self._clock.now())
+            except StorageError as error:
+                _log.error("old runs cannot be pruned", error=str(error))
+            else:
+                _log.info("old runs pruned", runs=pruned)
+
+
+def _tasks_in(change: Change) -> list[str]:
+    """The ids in a change, for the log."""
+    ids = [transition.task.id for transition in change.transitions]
+    return [*dict.fromkeys(ids + [entry.task.id for _, entry in change.entries])][:10]

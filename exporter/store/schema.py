@@ -1,0 +1,237 @@
+"""The ledger's tables, their version, and the way from each earlier version to this one.
+
+Times are microseconds since 1970 (UTC), and durations microseconds, both integers: exact, small,
+and the same in SQLite and PostgreSQL.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+VERSION = 2
+"""
+1  runs, totals, the board's rows, watched ids, scrapers, outbox
+2  the last durations of each operation, for estimates; an index for pruning
+"""
+
+Row = dict[str, object]
+
+metadata = MetaData()
+Serial = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts up by itself only what it calls INTEGER."""
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""``schema_version``, ``released``, and ``bounds:<metric>`` of each histogram as JSON."""
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("first_start", BigInteger, nullable=False),
+    Column("watermark", BigInteger),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("task_id", Text, primary_key=True),
+    Column("run", Text, primary_key=True),
+    Column("opened", Boolean, nullable=False, comment="seen before it ended, so discovered by then"),
+    Column("counted", Boolean, nullable=False, comment="as against unfinished, or history"),
+    Column("status", Text, comment="null until it ends"),
+    Column("operation", Text),
+    Column("finished_at", BigInteger, comment="only where the API tells it"),
+    Column("duration", BigInteger),
+    Column("queued", BigInteger),
+    Index("runs_by_end", "source", "finished_at"),
+    sqlite_with_rowid=False,  # The key is most of the row; without a row id it is stored once.
+)
+"""Every run that was discovered, counted, or taken for history: what makes counting exact."""
+
+series = Table(
+    "series",
+    metadata,
+    Column("birth", Serial, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("labels", Text, nullable=False, comment="the values as a JSON list"),
+    Column("value", BigInteger, nullable=False, comment="a counter's count, a histogram's sum"),
+    UniqueConstraint("name", "labels"),
+)
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("birth", BigInteger, primary_key=True),
+    Column("bucket", Integer, primary_key=True, comment="its position in the metric's bounds"),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The buckets of histograms that are not empty."""
+
+latest = Table(
+    "latest",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("success_at", BigInteger),
+    Column("finish_at", BigInteger),
+    Column("duration", BigInteger),
+    Column("durations", Text, nullable=False, comment="JSON, of the last successes, oldest first"),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("task_id", Text, primary_key=True),
+    Column("run", Text, primary_key=True),
+    Column("entry", Text, nullable=False, comment="board.Entry as JSON, of the schema's version"),
+)
+
+watched = Table(
+    "watched",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("task_id", Text, primary_key=True),
+    Column("operation", Text, nullable=False),
+    Column("name", Text, nullable=False),
+)
+
+scrapers = Table(
+    "scrapers",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("seen", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("interval", Double, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("event", Text, nullable=False, unique=True, comment="the same for the same news, always"),
+    Column("payload", Text, nullable=False, comment="model.Transition as JSON"),
+)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def stamp(at: datetime) -> int:
+    """A time as the tables keep it."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def micros(span: timedelta) -> int:
+    """A duration as the tables keep it."""
+    return span // _MICROSECOND
+
+
+def time(stamped: int) -> datetime:
+    """A time from the tables."""
+    return _EPOCH + stamped * _MICROSECOND
+
+
+def span(micros: int) -> timedelta:
+    """A duration from the tables."""
+    return micros * _MICROSECOND
+
+
+def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT: the one thing that is spelled differently by dialect."""
+    dialects: dict[str, type[sqlite.Insert | postgresql.Insert]] = {
+        "sqlite": sqlite.Insert,
+        "postgresql": postgresql.Insert,
+    }
+    return dialects[connection.dialect.name](table)
+
+
+def put(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Write rows by their primary key, over those that are there."""
+    if not rows:
+        return
+    statement = insert(connection, table)
+    key = [column.name for column in table.primary_key]
+    values = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values), rows)
+
+
+def take(connection: Connection, table: Table, keys: Sequence[tuple[str, ...]]) -> None:
+    """Delete rows by their primary key."""
+    if not keys:
+        return
+    columns = list(table.primary_key)
+    statement = delete(table).where(*(c == bindparam(f"key_{c.name}") for c in columns))
+    names = [f"key_{column.name}" for column in columns]
+    connection.execute(statement, [dict(zip(names, key, strict=True)) for key in keys])
+
+
+def set_meta(connection: Connection, key: str, value: str) -> None:
+    """Note a value in the table ``meta``, over an earlier one."""
+    put(connection, meta, [{"key": key, "value": value}])
+
+
+def get_meta(connection: Connection, key: str) -> str | None:
+    """Look up a value in the table ``meta``."""
+    return connection.scalar(select(meta.c.value).where(meta.c.key == key))
+
+
+def create(connection: Connection) -> None:
+    """Create every table in an empty database."""
+    metadata.create_all(connection)
+    set_meta(connection, "schema_version", str(VERSION))
+
+
+def _to_2(connection: Connection) -> None:
+    """The last durations of each operation are kept beside its latest end."""
+    connection.execute(text("ALTER TABLE latest ADD COLUMN durations TEXT NOT NULL DEFAULT '[]'"))
+    last = text(
+        "SELECT duration / 1000000.0 FROM runs WHERE source = :source AND operation = :operation"
+        " AND status = 'success' AND counted AND duration IS NOT NULL"
+        " ORDER BY finished_at DESC LIMIT 50"
+    )
+    update = text(
+        "UPDATE latest SET durations = :durations WHERE source = :source AND operation = :operation"
+    ).bindparams(bindparam("durations"))
+    for source, operation in connection.execute(text("SELECT source, operation FROM latest")).all():
+        key = {"source": source, "operation": operation}
+        newest_first = [str(float(seconds)) for seconds in connection.scalars(last, key)]
+        connection.execute(update, {**key, "durations": f"[{', '.join(reversed(newest_first))}]"})
+    connection.execute(text("CREATE INDEX runs_by_end ON runs (source, finished_at)"))
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_to_2,)
+"""The first leads from version 1 to 2, and so on; what is in it never changes again."""
+
+
+def migrate(connection: Connection, version: int) -> None:
+    """Bring the tables of an earlier *version* to this one, within the caller's transaction."""
+    for step in MIGRATIONS[version - 1 :]:
+        step(connection)
+    set_meta(connection, "schema_version", str(VERSION))
