@@ -119,8 +119,10 @@ async def test_the_examples_of_the_reference_that_are_no_json(name: str) -> None
         (recorded("dataarts/bad_token.json", 401), Unauthorized),
         (recorded("dataarts/bad_token.json", 400), Unauthorized),
         (recorded("dataarts/bad_token.json", 200), Unauthorized),
-        (answer({"error_code": "APIG.0307", "error_msg": "The token must be updated."}, 401), Unauthorized),
-        (answer({"error_code": "APIG.0304", "error_msg": "not authorized"}, 403), Unauthorized),
+        *(
+            (answer({"error_code": f"APIG.{code}", "error_msg": "no"}, 400), Unauthorized)
+            for code in ("0301", "0302", "0303", "0304", "0305", "0306", "0307", "0311")
+        ),
         (recorded("dataarts/throttled.json", 429), RateLimited),
         (recorded("dataarts/throttled.json", 400), RateLimited),
         (recorded("dataarts/unknown_api.json", 404), Rejected),

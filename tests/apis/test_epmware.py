@@ -118,10 +118,17 @@ async def test_an_unknown_task_is_no_failed_task(told: Answer) -> None:
         await fetched(told)
 
 
-async def test_an_error_with_another_message_is_a_failed_task() -> None:
-    """Only the documented words, or the code, make an E an unknown task."""
-    task = await fetched(answer({"status": "E", "message": "Task not found in the flow", "taskId": "244591"}))
-    assert task.status is Status.ERROR
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"status": "E", "message": "Task not found in the flow"},
+        {"status": "E", "message": "Task not found", "percentCompleted": "10"},
+        {"status": "E", "message": "Task not found", "percentComplete": 10},
+    ],
+)
+async def test_any_other_error_is_a_failed_task(told: object) -> None:
+    """Only the documented words or the code, and no percentage, make an E an unknown task."""
+    assert (await fetched(answer(told))).status is Status.ERROR
 
 
 async def test_a_missing_page_is_no_unknown_task() -> None:
@@ -213,9 +220,12 @@ def test_only_configured_profiles_are_listed() -> None:
 
 
 async def test_the_executions_of_an_export_profile() -> None:
-    """Rows become exports; those without a task behind them are passed over, old ones left out."""
+    """Rows become exports; those without a task behind them are passed over, old ones left out.
+
+    The moment since when counts: what ended at that very moment is listed.
+    """
     http = FakeHttp({f"{EXECUTIONS}?name=ASO&latest_only=N": recorded("epmware/executions.json")})
-    listing = await Epmware(http, exporting("ASO")).list(datetime(2026, 3, 5, tzinfo=UTC))
+    listing = await Epmware(http, exporting("ASO")).list(datetime(2026, 3, 5, 2, 53, 10, tzinfo=UTC))
     assert [(task.id, task.status) for task in listing.tasks] == [
         ("13440", Status.ERROR),
         ("13444", Status.RUNNING),

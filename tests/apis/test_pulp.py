@@ -267,8 +267,10 @@ async def test_an_unfinished_list_of_several_pages_may_miss_a_task() -> None:
 
 async def test_pages_without_end_are_given_up() -> None:
     """A server that always has another page is told off, with the cure."""
+    server = Pages([page([numbered(1)], "?offset=0")], [])
     with pytest.raises(Rejected, match=r"more than 200 pages of tasks; raise options.page_size \(1\)"):
-        await listed([page([numbered(1)], "?offset=0")], [])
+        await Pulp(server, PulpOptions(page_size=1)).list(NOW)
+    assert len(server.asked) == 200
 
 
 @pytest.mark.parametrize(

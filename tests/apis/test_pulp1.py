@@ -125,6 +125,12 @@ def test_progress_is_by_size_else_by_number(progress: object, ratio: float | Non
     assert parse({"id": "x", "state": "running", "progress": progress}).progress == ratio
 
 
+def test_more_left_than_there_is_means_nothing_done() -> None:
+    """Totals change while a sync finds out what there is; the number done is never negative."""
+    task = parse({"id": "x", "state": "running", "progress": {"items_total": 4, "items_left": 9}})
+    assert (task.processed, task.expected) == (0, 4)
+
+
 async def test_a_task_that_the_server_does_not_know() -> None:
     """404 with a bare string is the server's own answer; a page is somebody else's."""
     with pytest.raises(TaskNotFound, match="Task not found: 7e419e4f"):
