@@ -1,0 +1,82 @@
+"""Lets requests go one after another, no faster than a source wants to be asked."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from exporter.clock import Clock
+
+MAX_PAUSE = 15 * 60.0
+"""Seconds; a server that asks for a longer pause is asked again after this one."""
+
+
+class Spacing:
+    """When the next request may start: evenly spaced, never two at once. Moments are monotonic seconds."""
+
+    def __init__(self, requests_per_second: float) -> None:
+        self._interval = 1 / requests_per_second
+        self._next = -math.inf
+
+    def wait(self, now: float) -> float:
+        """Seconds until a request may start; zero if it may now."""
+        return max(0.0, self._next - now)
+
+    def take(self, now: float) -> None:
+        """Start a request now."""
+        self._next = now + self._interval
+
+    def pause_until(self, moment: float) -> None:
+        """Start none before *moment*; a pause is never made shorter."""
+        self._next = max(self._next, moment)
+
+
+class Pacer:
+    """Keeps the spacing and the concurrency of all that asks a source, first come first served."""
+
+    def __init__(
+        self,
+        requests_per_second: float,
+        concurrency: int,
+        *,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]],
+        throttled: Callable[[float], None],
+    ) -> None:
+        self._spacing = Spacing(requests_per_second)
+        self._places = asyncio.Semaphore(concurrency)
+        # Only the first in line watches the time: a pause then holds for all behind it, and whoever is
+        # cancelled takes no turn.
+        self._line = asyncio.Lock()
+        self._clock = clock
+        self._sleep = sleep
+        self._throttled = throttled
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a place and a turn; the place is held until the block ends."""
+        came = self._clock.monotonic()
+        async with self._places:
+            await self._wait_in_line(came)
+            yield
+
+    async def another_turn(self) -> None:
+        """Wait for one more turn, in the place that is held."""
+        await self._wait_in_line(self._clock.monotonic())
+
+    def pause_until(self, moment: float) -> None:
+        """Start no request before *moment* (monotonic seconds), nor for longer than `MAX_PAUSE`."""
+        self._spacing.pause_until(min(moment, self._clock.monotonic() + MAX_PAUSE))
+
+    async def _wait_in_line(self, came: float) -> None:
+        try:
+            async with self._line:
+                while (seconds := self._spacing.wait(self._clock.monotonic())) > 0:
+                    await self._sleep(seconds)
+                self._spacing.take(self._clock.monotonic())
+        finally:
+            self._report(self._clock.monotonic() - came)
+
+    def _report(self, seconds: float) -> None:
+        if seconds > 0:
+            self._throttled(seconds)

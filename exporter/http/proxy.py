@@ -1,0 +1,84 @@
+"""Chooses the proxy for a server, as Prometheus does."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from yarl import URL
+
+from exporter.errors import ConfigError
+from exporter.http.settings import HttpSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy and the headers that are for it alone."""
+
+    url: URL
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def choose(settings: HttpSettings, url: URL, environ: Mapping[str, str]) -> Proxy | None:
+    """The proxy on the way to *url*, if any.
+
+    Raises:
+        ConfigError: the proxy's URL is none.
+    """
+    if settings.proxy_url is not None:
+        found, without = settings.proxy_url.reveal(), settings.no_proxy or ""
+    elif settings.proxy_from_environment:
+        found = _variable(environ, f"{url.scheme}_proxy")
+        without = _variable(environ, "no_proxy") + ",localhost,127.0.0.0/8,::1"
+    else:
+        return None
+    if not found or _is_exempt(url.host or "", url.port or 0, without):
+        return None
+    return _proxy(found)
+
+
+def _variable(environ: Mapping[str, str], name: str) -> str:
+    return environ.get(name.upper()) or environ.get(name, "")
+
+
+def _proxy(text: str) -> Proxy:
+    try:
+        url = URL(text if "://" in text else f"http://{text}")
+    except ValueError:
+        raise ConfigError(["proxy_url: is not a URL such as http://proxy.example.com:3128"]) from None
+    if url.user is None:
+        return Proxy(url)
+    login = b64encode(f"{url.user}:{url.password or ''}".encode()).decode("ascii")
+    return Proxy(url.with_user(None), {"Proxy-Authorization": f"Basic {login}"})
+
+
+def _is_exempt(host: str, port: int, no_proxy: str) -> bool:
+    entries = filter(None, (entry.strip().lower() for entry in no_proxy.split(",")))
+    return any(_matches(entry, host.lower(), port) for entry in entries)
+
+
+def _matches(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    if (network := _network(entry)) is not None:
+        return _is_within(host, network)
+    name, _, only_port = entry.partition(":")
+    if only_port and only_port != str(port):
+        return False
+    # ".example.com" and "*.example.com" are its subdomains, "example.com" is itself and these.
+    name = name.removeprefix("*")
+    return host == name or host.endswith(name if name.startswith(".") else f".{name}")
+
+
+def _network(entry: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(entry, strict=False)
+    except ValueError:
+        return None
+
+
+def _is_within(host: str, network: IPv4Network | IPv6Network) -> bool:
+    try:
+        return ip_address(host) in network
+    except ValueError:
+        return False
