@@ -2,7 +2,8 @@
 
 Facts from the API guide's "Tasks" (A.20) and from the source of January 2012, where they differ:
 it sends "timed out" for the documented ``timed_out`` and a traceback as a list of lines, and its
-errors are bare JSON strings. Interval tasks come back under the same id, so that each run counts.
+errors are bare JSON strings. Interval tasks come back under the same id, so that each run counts;
+they are put back into the queue the moment a run ends, so that only the history tells how it ended.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,8 @@ STATUSES = {
 """``reset`` is documented, but went in March 2011; it meant that the task is ready to run again."""
 _KEPT = timedelta(minutes=50)
 """Ended tasks stay in the queue for an hour; this leaves time to fetch them."""
+_MOST_IDS = 50
+"""Ids in one request, so that its URL stays short."""
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
@@ -40,6 +43,8 @@ class Pulp1:
 
     def __init__(self, http: Http, options: NoOptions) -> None:
         self._http = http
+        self._schedules: dict[str, object] = {}
+        """When each interval task was to run next, by the listing before."""
         del options
 
     async def fetch(self, task_id: str) -> Task:
@@ -51,18 +56,35 @@ class Pulp1:
         return parse(_content(answer))
 
     async def list(self, since: datetime) -> Listing:
-        """List the queue, and the whole history after a gap that the queue does not reach back to.
+        """List the queue, and of the history what the queue does not tell.
 
-        The queue comes first: a task that leaves it meanwhile is in the history already.
+        That is all of it after a gap that the queue does not reach back to, otherwise the runs of interval
+        tasks whose schedule has moved on. The queue comes first: a task that leaves it meanwhile is in the
+        history already.
         """
         answer = await self._ask("current")
-        tasks = parse_list(_content(answer), since)
+        queue = _content(answer)
+        tasks = parse_list(queue, since)
+        schedules = _schedules(queue)
         if answer.date is None or since < answer.date - _KEPT:
-            tasks = [*tasks, *parse_list(_content(await self._ask("archived")), since)]
+            tasks += parse_list(_content(await self._ask("archived")), since)
+        else:
+            tasks += await self._ended_runs(schedules, since)
+        self._schedules = schedules
         return Listing(tasks=tuple(_in_order(tasks)), as_of=answer.date)
 
-    async def _ask(self, state: str) -> Answer:
-        return await self._http.get("list_tasks", "tasks/", query=(("state", state),))
+    async def _ended_runs(self, schedules: Mapping[str, object], since: datetime) -> Sequence[Task]:
+        """The ends of interval tasks, which are scheduled anew with each of them."""
+        moved = [name for name, next_run in schedules.items() if self._schedules.get(name) != next_run]
+        tasks = []
+        for start in range(0, len(moved), _MOST_IDS):
+            answer = await self._ask("archived", moved[start : start + _MOST_IDS])
+            tasks += parse_list(_content(answer), since)
+        return tasks
+
+    async def _ask(self, state: str, ids: Sequence[str] = ()) -> Answer:
+        query = (("state", state), *(("id", task_id) for task_id in ids))
+        return await self._http.get("list_tasks", "tasks/", query=query)
 
 
 @reading.document
@@ -97,6 +119,16 @@ def parse_list(documents: Sequence[Mapping[str, Any]], since: datetime) -> list[
     if not isinstance(documents, list):
         raise TypeError(f"expected a list of tasks, got {type(documents).__name__}")
     return [parse(document) for document in documents if not _finished_before(document, since)]
+
+
+@reading.document
+def _schedules(documents: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    """When the interval tasks of the queue are to run next, by id."""
+    return {
+        reading.identity(document["id"]): document.get("scheduled_time")
+        for document in documents
+        if document.get("scheduler") == "interval"
+    }
 
 
 def _content(answer: Answer) -> Any:  # noqa: ANN401 - whatever the server may send

@@ -163,11 +163,39 @@ async def test_a_server_error_of_a_proxy_is_told_too() -> None:
 
 async def test_the_queue_is_enough_while_it_reaches_back() -> None:
     """Ended tasks stay in the queue for an hour, so the history is not asked for every time."""
-    http = FakeHttp({CURRENT: recorded("pulp1/list.json")})
+    http = FakeHttp({CURRENT: answer([document("running")])})
     listing = await Pulp1(http, NoOptions()).list(LATELY)
-    assert [task.operation for task in listing.tasks] == ["cull_audited_events", "cull_history"]
+    assert [task.operation for task in listing.tasks] == ["RepoApi._sync"]
     assert [request.target for request in http.requests] == [CURRENT]
     assert (listing.as_of, listing.complete) == (NOW, True)
+
+
+async def test_an_interval_task_whose_schedule_moved_is_looked_up_in_the_history() -> None:
+    """It goes back to waiting the moment its run ends: only the history tells how that was."""
+    queue = [document("waiting")]
+    ended = document("archived")[0] | {"id": queue[0]["id"], "finish_time": LATELY.isoformat()}
+    asked = f"{ARCHIVED}&id={queue[0]['id']}"
+    told: dict[str | None, Answer] = {CURRENT: answer(queue), asked: answer([])}
+    http = FakeHttp(told)
+    pulp = Pulp1(http, NoOptions())
+    assert len((await pulp.list(LATELY)).tasks) == 1
+    assert len((await pulp.list(LATELY)).tasks) == 1
+    told |= {CURRENT: answer([queue[0] | {"scheduled_time": "2012-01-06T06:00:00Z"}]), asked: answer([ended])}
+    statuses = [task.status for task in (await pulp.list(LATELY)).tasks]
+    assert statuses == [parse(ended).status, Status.PENDING]
+    assert [request.target for request in http.requests] == [CURRENT, asked, CURRENT, CURRENT, asked]
+
+
+async def test_an_end_is_looked_up_again_when_the_history_could_not_be_read() -> None:
+    """A schedule is only taken for known when the whole listing has succeeded."""
+    asked = f"{ARCHIVED}&id={document('waiting')['id']}"
+    told: dict[str | None, Answer] = {CURRENT: answer([document("waiting")]), asked: answer("oops", 500)}
+    http = FakeHttp(told)
+    pulp = Pulp1(http, NoOptions())
+    for _ in range(2):
+        with pytest.raises(ServerFailed):
+            await pulp.list(LATELY)
+    assert [request.target for request in http.requests] == [CURRENT, asked, CURRENT, asked]
 
 
 @pytest.mark.parametrize("clock", [True, False])
