@@ -150,7 +150,7 @@ class Source(Defaults, Identity):
 
     @property
     def shown_url(self) -> str:
-        """The address as it may be shown; nothing in it is secret, for ``url`` takes no password and no query."""
+        """The address as it may be shown: as it is, for ``url`` takes no password and no query."""
         return self.url
 
     @property

@@ -198,7 +198,7 @@ def _check_glob(path: Path) -> str:
     return str(path)
 
 
-_DURATION_PATTERN = r"^0$|^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+_DURATION_PATTERN = r"^(0|(?=[0-9])([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$"
 _write_duration = PlainSerializer(lambda value: None if value is None else format_duration(value))
 
 Duration = Annotated[
@@ -245,7 +245,11 @@ Regex = Annotated[
 TaskId = Annotated[
     str, PlainValidator(ids.task_id), WithJsonSchema({"type": ["string", "integer"], "title": "task id"})
 ]
-LabelValue = Annotated[str, PlainValidator(ids.label_value), _schema("label value")]
+LabelValue = Annotated[
+    str,
+    PlainValidator(ids.label_value),
+    WithJsonSchema({"type": ["string", "integer"], "title": "text"}),
+]
 LabelName = Annotated[str, AfterValidator(_check_label_name), Field(title="label name")]
 SourceName = Annotated[str, AfterValidator(_check_source_name), Field(title="name")]
 HeaderName = Annotated[str, AfterValidator(_check_header_name), Field(title="header name")]
