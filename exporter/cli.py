@@ -131,7 +131,11 @@ def _add_serving_flags(parser: argparse.ArgumentParser, address: str) -> None:
         help="Only log messages with the given severity or above.",
     )
     parser.add_argument(
-        "--log.format", dest="log_format", choices=log.FORMATS, default="logfmt", help="Format of log messages."
+        "--log.format",
+        dest="log_format",
+        choices=log.FORMATS,
+        default="logfmt",
+        help="Format of log messages.",
     )
 
 
@@ -196,7 +200,7 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 def _announce(chosen: argparse.Namespace) -> None:
     logger = structlog.get_logger()
-    logger.info(f"Starting {NAME}", version=__version__)
+    logger.info("Starting asynctask-exporter", version=__version__)
     logger.info("Build context", python=platform.python_version(), platform=platform.platform())
     logger.info("Loaded config file", file=str(chosen.config))
 

@@ -7,7 +7,8 @@ from functools import partial
 from exporter.app.source import WatchedSource
 from exporter.clock import Clock
 from exporter.metrics.births import Births, Release, Scrape
-from exporter.metrics.exposition import render, snapshot
+from exporter.metrics.exposition import Snapshot, families, render, restricted, snapshot
+from exporter.metrics.own import ExporterStats
 from exporter.store.board import Board, Key
 from exporter.store.ledger import Change, Ledger
 from exporter.web.views import Exposition, ScrapeRequest
@@ -18,6 +19,7 @@ class Scraping:
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         released, scrapers = ledger.scrapers()
+        self.numbers = ExporterStats()
         self._births = Births(clock.moment(), released, scrapers)
         self._ledger = ledger
         self._clock = clock
@@ -28,9 +30,17 @@ class Scraping:
         scrape = self._births.begin(request.caller, self._ledger.totals.last_birth, now)
         views = [source.view() for source in sources]
         ended = [(source.board, source.board.unshown()) for source in sources]
-        taken = snapshot(views, self._ledger.totals, scrape.released, now)
+        self.numbers.storage_errors, self.numbers.pending_changes = self._ledger.errors, self._ledger.pending
+        taken = snapshot(
+            views,
+            self._ledger.totals,
+            [source.numbers() for source in sources],
+            self.numbers,
+            released=scrape.released,
+            now=now,
+        )
         try:
-            body, content_type = await asyncio.to_thread(render, taken, request.accept, request.names)
+            body, content_type = await asyncio.to_thread(_render, taken, request)
         except BaseException:
             self._births.abandon(scrape)
             raise
@@ -53,4 +63,13 @@ class Scraping:
 
     def _store(self, release: Release) -> None:
         stored = self._ledger.record(Change(scrapers=release.scrapers, released=release.released))
-        stored.add_done_callback(lambda done: done.cancelled() or self._births.committed(release.released))
+        stored.add_done_callback(partial(self._stored, release))
+
+    def _stored(self, release: Release, done: asyncio.Future[None]) -> None:
+        """Let the counts of what is released be shown, now that a crash cannot take that back."""
+        if not done.cancelled() and done.exception() is None:
+            self._births.committed(release.released)
+
+
+def _render(taken: Snapshot, request: ScrapeRequest) -> tuple[bytes, str]:
+    return render(restricted(families(taken), request.names), request.accept)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -21,6 +21,7 @@ from exporter.polling.schedule import Bounds
 from exporter.polling.settings import PollSettings
 from exporter.store.board import Board, BoardRules, OperationRule
 from exporter.store.ledger import Ledger
+from exporter.store.totals import DISCOVERED
 from exporter.web.views import SourceInfo
 
 _STATIC = "static"
@@ -33,7 +34,7 @@ class WatchedSource:
         self, settings: config.Source, ledger: Ledger, *, retention: timedelta, clock: Clock, dice: Random
     ) -> None:
         self.settings = settings
-        self.stats = SourceStats()
+        self.stats = SourceStats(settings.name, settings.api, watched_limit=settings.max_watched_tasks)
         self.board = Board(settings.name, board_rules(settings))
         self._ledger = ledger
         self._clock = clock
@@ -72,9 +73,12 @@ class WatchedSource:
             board=self.board,
             operations=self._operations(),
             max_task_series=self.settings.max_task_series,
-            watched=self.poller.watched,
-            max_watched=self.settings.max_watched_tasks,
         )
+
+    def numbers(self) -> SourceStats:
+        """The numbers about its API, as they are now."""
+        self.stats.watched = self.poller.watched
+        return self.stats
 
     def info(self) -> SourceInfo:
         """What operators see."""
@@ -92,11 +96,10 @@ class WatchedSource:
             tasks=Counter(entry.task.status for entry in (*self.board.current(), *self.board.past())),
         )
 
-    def _operations(self) -> Iterable[str]:
-        """The operations that have series: declared, counted before, or on the board."""
-        counted = self._ledger.totals.counters["asynctask_discovered_total"]
-        known = {operation for source, operation in counted if source == self.settings.name}
-        return known | {entry.task.operation for entry in self.board.current()}
+    def _operations(self) -> Collection[str]:
+        """The operations that have counters: declared, or seen at any time."""
+        counted = self._ledger.totals.counters[DISCOVERED]
+        return {operation for source, operation in counted if source == self.settings.name}
 
     def _discoveries(self) -> Iterable[FileDiscovery | HttpDiscovery]:
         for files in self.settings.file_sd_configs:
@@ -147,7 +150,7 @@ def poll_settings(settings: config.Source, retention: timedelta) -> PollSettings
 
 
 def known_operations(settings: config.Source) -> set[str]:
-    """The operations that the configuration names, so that their counters are born before their first task."""
+    """The operations that the configuration names: their counters are born before their first task."""
     ruled = {rule.operation for rule in settings.operation_rules}
     labelled = {watched.operation for watched in settings.static_ids}
     return ruled | labelled | set(settings.operations)

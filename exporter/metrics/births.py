@@ -131,6 +131,11 @@ class Births:
         """The highest birth that may show its count: what the ledger has confirmed."""
         return self._released
 
+    @property
+    def has_scrapers(self) -> bool:
+        """Whether any Prometheus is known at all."""
+        return bool(self._members)
+
     def begin(self, caller: Caller, born: int, now: Moment) -> Scrape:
         """Say what this caller may be shown; *born* is the highest birth there is now.
 

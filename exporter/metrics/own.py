@@ -121,6 +121,8 @@ class ExporterStats:
     storage_errors: int = 0
     pending_changes: int = 0
     """Changes that are not in the database yet."""
+    requests_failed: int = 0
+    """Requests to ourselves that met a defect of ours."""
 
     def taken(self) -> "ExporterStats":
         """Copy the numbers, so that another thread may read them."""
@@ -277,6 +279,13 @@ EXPORTER_METRICS: tuple[Metric[ExporterStats], ...] = (
         (),
         "Changes that are not in the database yet.",
         _single(lambda stats: stats.pending_changes),
+    ),
+    Metric(
+        "asynctask_exporter_request_failures_total",
+        "counter",
+        (),
+        "Requests to the exporter that were answered with 500 because of a defect of its own.",
+        _single(lambda stats: stats.requests_failed),
     ),
     Metric(
         "asynctask_exporter_build_info",

@@ -23,7 +23,6 @@ class Intake:
         self._settings = settings
         self._clock = clock
         self._words: set[str] = set()
-        self._operations: set[str] = set()
         self._log = structlog.get_logger().bind(source=board.source)
 
     def asked_for(
@@ -89,7 +88,6 @@ class Intake:
         kept, gone = self.board.changes()
         if not (news or kept or gone or reached or lost):
             return
-        self._declare(news)
         self._ledger.record(
             Change(
                 transitions=news,
@@ -109,10 +107,3 @@ class Intake:
         if len(self._words) < _MOST_WORDS:
             self._words.add(task.word)
             self._log.warning("Unknown status; the task is watched on", task=task.id, status=task.word)
-
-    def _declare(self, news: Sequence[Transition]) -> None:
-        """Let a new operation's series be born at zero as soon as the operation is known."""
-        fresh = {transition.task.operation for transition in news} - self._operations
-        if fresh:
-            self._operations |= fresh
-            self._ledger.declare(self.board.source, fresh)

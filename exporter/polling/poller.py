@@ -114,8 +114,8 @@ class Poller:
                 f"{self.settings.max_watched} tasks are watched already; see max_watched_tasks"
             )
         self._watchlist.add(REGISTERED, new)
-        awaited = [one for one in ids if one.id in self._watchlist]
-        await self._ledger.record(Change(watch=[(self.board.source, one) for one in awaited]))
+        awaited = [kept for one in ids if (kept := self._watchlist.get(one.id)) is not None]
+        await self._ledger.record(Change(watch=[(self.board.source, kept) for kept in awaited]))
         await self._begin(new)
         return [one.id for one in new]
 
