@@ -94,8 +94,10 @@ class Ledger:
     async def close(self) -> None:
         """Commit what is queued, for at most 1.5 seconds, and let go of the file.
 
-        The futures of what could not be committed fail with a StorageError.
+        The futures of what could not be committed fail with a StorageError. Closing twice is fine.
         """
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._wake.set()
         for task in self._tasks[1:]:
