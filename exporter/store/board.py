@@ -449,6 +449,8 @@ def duration(entry: Entry) -> timedelta | None:
         return task.duration
     if entry.ended is None or entry.ended == entry.first_seen:
         return None
+    if task.finished_at is not None and entry.running is None:
+        return None  # It ended without ever starting, as what is cancelled while it waits.
     if task.started_at is not None and entry.ended.wall >= task.started_at:
         return entry.ended.wall - task.started_at
     return (entry.running or entry.first_seen).until(entry.ended)

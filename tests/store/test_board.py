@@ -367,6 +367,14 @@ def test_durations_by_times_by_word_or_by_our_own_eyes(
     assert (measured.total_seconds() if measured else None) == expected
 
 
+def test_a_task_that_was_cancelled_while_it_waited_has_no_duration(board: Board) -> None:
+    """It never started, as its API's times tell: waiting is not working."""
+    board.apply(task(Status.PENDING, created_at=at(0)), seen(1))
+    news = board.apply(task(Status.CANCELLED, created_at=at(0), finished_at=at(9)), seen(10))
+    assert news is not None
+    assert news.duration is None
+
+
 def test_nobody_can_tell_the_duration_of_a_task_first_seen_ended(board: Board) -> None:
     """An end without a beginning has no duration, rather than zero."""
     news = board.apply(task(Status.SUCCESS), seen(1, wanted=True))
