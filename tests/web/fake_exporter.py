@@ -37,6 +37,8 @@ class FakeExporter:
         self.asked = asyncio.Event()
         self.committed = asyncio.Event()
         self.committed.set()
+        self.rendered = asyncio.Event()
+        self.rendered.set()
 
     def add(self, source: str, *tasks: Task, at: float = 0) -> None:
         """Put tasks on a source's board as if somebody watched them."""
@@ -57,6 +59,7 @@ class FakeExporter:
         if self.error:
             raise self.error
         self.scrapes.append(request)
+        await self.rendered.wait()
         return Exposition(
             body=self.body,
             content_type="text/plain; version=0.0.4; charset=utf-8",

@@ -13,13 +13,17 @@ from exporter.model import WatchedId
 from exporter.web import registration
 from exporter.web.application import build
 from exporter.web.registration import BadBody, read
+from exporter.web.server import Address, Server
 from exporter.web.views import RegistrationOff, TooManyTasks, UnknownSource
 from tests.web.conftest import Client
 from tests.web.fake_exporter import FakeExporter
 
 PATH = "/api/v1/sources/epm/tasks"
 JSON = {"Content-Type": "application/json"}
-HALF = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{".encode()
+HALF = (
+    f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
+    + b'Content-Length: 16\r\n\r\n{"task_'
+)
 
 
 async def test_an_id_is_taken_with_what_is_known_about_it(client: Client, fake: FakeExporter) -> None:
@@ -161,11 +165,13 @@ async def test_a_body_that_never_ends_is_given_up(fake: FakeExporter) -> None:
 
 async def test_a_body_that_breaks_off_is_no_defect(fake: FakeExporter) -> None:
     """A client that hangs up half way registers nothing and counts as nobody's fault."""
-    async with TestServer(build(fake)) as server:
-        _, writer = await asyncio.open_connection(server.host, server.port)
-        writer.write(HALF)
-        await writer.drain()
-        writer.transport.abort()
+    server = Server(build(fake), [Address("127.0.0.1", 0)])
+    (address,) = await server.start()
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(HALF.replace(b"Host: x", b"Host: x\r\nExpect: 100-continue"))
+    assert await reader.readline() == b"HTTP/1.1 100 Continue\r\n"
+    writer.transport.abort()
+    await server.stop()
     assert fake.posted == []
     assert fake.failures == 0
 

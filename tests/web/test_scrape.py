@@ -9,6 +9,7 @@ from multidict import CIMultiDict
 
 from exporter.web.application import build
 from exporter.web.metrics import accepts_gzip
+from exporter.web.server import Address
 from tests.web.conftest import Client
 from tests.web.fake_exporter import BODY, FakeExporter
 
@@ -112,16 +113,32 @@ async def test_head_delivers_nothing(client: Client, fake: FakeExporter) -> None
     assert fake.delivered.empty()
 
 
-async def test_a_client_that_leaves_half_way_got_nothing(fake: FakeExporter) -> None:
+async def test_a_client_that_leaves_half_way_got_nothing(fake: FakeExporter, address: Address) -> None:
     """An answer larger than all buffers, to a client that hangs up, is abandoned and no defect."""
     fake.body = b"#" * 50_000_000
-    async with TestServer(build(fake)) as server:
-        reader, writer = await asyncio.open_connection(server.host, server.port)
-        writer.write(REQUEST)
-        await reader.readexactly(1000)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(REQUEST)
+    await reader.readexactly(1000)
+    writer.transport.abort()
+    async with asyncio.timeout(5):
+        await fake.abandoned.get()
+    assert fake.delivered.empty()
+    assert fake.failures == 0
+
+
+async def test_a_client_that_left_before_the_answer_got_nothing(fake: FakeExporter, address: Address) -> None:
+    """Metrics that were rendered for nobody are abandoned, and no defect."""
+    fake.rendered.clear()
+    _, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(REQUEST)
+    async with asyncio.timeout(5):
+        while not fake.scrapes:
+            await asyncio.sleep(0.01)
         writer.transport.abort()
-        async with asyncio.timeout(5):
-            await fake.abandoned.get()
+        while not fake.scrapes[0].caller.connection.is_closing():
+            await asyncio.sleep(0.01)
+        fake.rendered.set()
+        await fake.abandoned.get()
     assert fake.delivered.empty()
     assert fake.failures == 0
 

@@ -142,6 +142,14 @@ async def test_a_failed_run_is_found_though_its_id_waits_again(client: Client, f
     data = await get(client, "/api/v1/sources/pulp/tasks/7")
     assert data["task"]["status"] == "pending"
     assert [run["message"] for run in data["earlier_runs"]] == ["boom"]
+    listed = (await get(client, "/api/v1/tasks"))["tasks"]
+    assert [task["status"] for task in listed] == ["pending", "error"]
+
+
+async def test_an_id_with_slashes_is_found_as_proxies_pass_it(client: Client, fake: FakeExporter) -> None:
+    """Some proxies decode %2F on the way; the id is found all the same."""
+    fake.add("pulp", running("api/tasks/7"))
+    assert (await get(client, "/api/v1/sources/pulp/tasks/api/tasks/7"))["task"]["task_id"] == "api/tasks/7"
 
 
 @pytest.mark.parametrize(
