@@ -1,7 +1,7 @@
 """What happens at a scrape: a snapshot, its text, and the notes that follow its delivery."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from exporter.app.source import WatchedSource
@@ -9,7 +9,8 @@ from exporter.clock import Clock
 from exporter.metrics.births import Births, Release, Scrape
 from exporter.metrics.exposition import Snapshot, families, render, restricted, snapshot
 from exporter.metrics.own import ExporterStats
-from exporter.store.board import Board, Key
+from exporter.metrics.tasks import SourceTasks
+from exporter.store.board import Entry, Key
 from exporter.store.ledger import Change, Ledger
 from exporter.web.views import Exposition, ScrapeRequest
 
@@ -29,7 +30,7 @@ class Scraping:
         now = self._clock.moment()
         scrape = self._births.begin(request.caller, self._ledger.totals.last_birth, now)
         views = [source.view() for source in sources]
-        ended = [(source.board, source.board.unshown()) for source in sources]
+        ended = [source.board.unshown() for source in sources]
         self.numbers.storage_errors, self.numbers.pending_changes = self._ledger.errors, self._ledger.pending
         taken = snapshot(
             views,
@@ -39,25 +40,26 @@ class Scraping:
             released=scrape.released,
             now=now,
         )
+        abandon = partial(self._births.abandon, scrape)
         try:
             body, content_type = await asyncio.to_thread(_render, taken, request)
         except BaseException:
-            self._births.abandon(scrape)
+            abandon()
             raise
         return Exposition(
             body=body,
             content_type=content_type,
-            delivered=partial(self._delivered, scrape, ended),
-            abandoned=partial(self._births.abandon, scrape),
+            delivered=partial(self._delivered, scrape, taken, ended) if not request.names else abandon,
+            abandoned=abandon,
         )
 
-    def _delivered(self, scrape: Scrape, ended: Sequence[tuple[Board, set[Key]]]) -> None:
+    def _delivered(self, scrape: Scrape, taken: Snapshot, ended: Sequence[Collection[Key]]) -> None:
         """Note what was shown. A person who looks does not count, as long as a Prometheus does."""
         now = self._clock.moment()
         release = self._births.finish(scrape, now)
         if scrape.member is not None or not self._births.has_scrapers:
-            for board, keys in ended:
-                board.show(keys, now)
+            for tasks, keys in zip(taken.tasks, ended, strict=True):
+                tasks.view.board.show(_shown(tasks, keys), now)
         if release is not None:
             self._store(release)
 
@@ -69,6 +71,16 @@ class Scraping:
         """Let the counts of what is released be shown, now that a crash cannot take that back."""
         if not done.cancelled() and done.exception() is None:
             self._births.committed(release.released)
+
+
+def _shown(tasks: SourceTasks, ended: Collection[Key]) -> set[Key]:
+    """The ends that were shown: not the failures that ``max_task_series`` has left without series."""
+    failed = {_key(entry) for entry in tasks.candidates if entry.task.status.is_failed}
+    return set(ended) - (failed - {_key(entry) for entry in tasks.shown})
+
+
+def _key(entry: Entry) -> Key:
+    return entry.task.id, entry.run
 
 
 def _render(taken: Snapshot, request: ScrapeRequest) -> tuple[bytes, str]:
