@@ -187,8 +187,7 @@ class HttpClient:
                     allow_redirects=False,
                     ssl=context,
                     server_hostname=self._settings.tls_config.server_name if self._tls else None,
-                    proxy=self._proxy.url if self._proxy else None,
-                    proxy_headers=self._proxy.headers if self._proxy else None,
+                    proxy=self._proxy,
                     middlewares=(self._pacing_repetitions(),),
                 ) as response,
             ):

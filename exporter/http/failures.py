@@ -58,8 +58,9 @@ def _tls_flaw(error: Exception) -> str | None:
     if isinstance(cause, ssl.SSLError):
         reason = (cause.reason or "no reason given").replace("_", " ").lower()
         return f"TLS handshake failed: {reason}"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return "TLS handshake failed"
+    # asyncio has no number for a connection that is closed in the handshake.
+    if isinstance(cause, ConnectionResetError) and cause.errno is None:
+        return "TLS handshake failed: the server hung up; check that it speaks TLS, and which versions"
     return None
 
 

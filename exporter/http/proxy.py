@@ -1,8 +1,6 @@
 """Chooses the proxy for a server, as Prometheus does."""
 
-from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from yarl import URL
@@ -11,16 +9,8 @@ from exporter.errors import ConfigError
 from exporter.http.settings import HttpSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """An HTTP proxy and the headers that are for it alone."""
-
-    url: URL
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-def choose(settings: HttpSettings, url: URL, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy on the way to *url*, if any.
+def choose(settings: HttpSettings, url: URL, environ: Mapping[str, str]) -> URL | None:
+    """The proxy on the way to *url*, if any, with the user and password that it is to be told.
 
     Raises:
         ConfigError: the proxy's URL is none.
@@ -34,22 +24,18 @@ def choose(settings: HttpSettings, url: URL, environ: Mapping[str, str]) -> Prox
         return None
     if not found or _is_exempt(url.host or "", url.port or 0, without):
         return None
-    return _proxy(found)
+    return _parse(found)
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
     return environ.get(name.upper()) or environ.get(name, "")
 
 
-def _proxy(text: str) -> Proxy:
+def _parse(text: str) -> URL:
     try:
-        url = URL(text if "://" in text else f"http://{text}")
+        return URL(text if "://" in text else f"http://{text}")
     except ValueError:
         raise ConfigError(["proxy_url: is not a URL such as http://proxy.example.com:3128"]) from None
-    if url.user is None:
-        return Proxy(url)
-    login = b64encode(f"{url.user}:{url.password or ''}".encode()).decode("ascii")
-    return Proxy(url.with_user(None), {"Proxy-Authorization": f"Basic {login}"})
 
 
 def _is_exempt(host: str, port: int, no_proxy: str) -> bool:

@@ -12,6 +12,7 @@ from exporter.http import HttpClient, HttpSettings, Observer
 
 Respond = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
 
+NOTHING_SPECIAL = HttpSettings(url="")
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
@@ -75,9 +76,8 @@ def hangs_up_after(sent: bytes) -> Respond:
     return respond
 
 
-async def never_answers(_: Asked, writer: asyncio.StreamWriter) -> None:
-    """Take the request and say nothing."""
-    await writer.wait_closed()
+async def never_answers(_: Asked, __: asyncio.StreamWriter) -> None:
+    """Take the request and say nothing; the server waits for the next one."""
 
 
 @asynccontextmanager
@@ -141,14 +141,24 @@ class Counted:
         self.waited.append(seconds)
 
 
-def unhurried(settings: HttpSettings) -> HttpSettings:
-    """The same without a pace, so that a test does not wait."""
-    return replace(settings, requests_per_second=math.inf)
-
-
 def client_of(settings: HttpSettings, observer: Observer | None = None) -> HttpClient:
-    """A client without a pace."""
-    return HttpClient(unhurried(settings), clock=SystemClock(), observer=observer)
+    """A client without a pace, so that a test does not wait."""
+    return HttpClient(replace(settings, requests_per_second=math.inf), clock=SystemClock(), observer=observer)
+
+
+@asynccontextmanager
+async def asking(
+    respond: Respond,
+    settings: HttpSettings = NOTHING_SPECIAL,
+    observer: Observer | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[tuple[HttpClient, Server]]:
+    """Run a server and a client of it; the URL of the settings is what to add to the server's."""
+    async with serve(respond, tls=tls) as server:
+        there = replace(settings, url=server.url + settings.url)
+        async with client_of(there, observer) as client:
+            yield client, server
 
 
 async def until(condition: Callable[[], bool]) -> None:
