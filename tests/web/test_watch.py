@@ -140,6 +140,23 @@ async def test_another_server_is_told_apart(status: int, body: str) -> None:
             await watch(str(server.make_url("/")), "epm", ["1"], patience=PATIENT)
 
 
+async def test_redirects_are_not_followed() -> None:
+    """Ids, and a password in the address, go to the exporter that was named and to nobody else."""
+    application = web.Application()
+
+    async def move(_request: web.Request) -> web.Response:
+        raise web.HTTPTemporaryRedirect("/moved")
+
+    async def succeed(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "success", "data": {"new": ["1"], "known": []}})
+
+    application.router.add_post("/api/v1/sources/epm/tasks", move)
+    application.router.add_post("/moved", succeed)
+    async with TestServer(application) as server:
+        with pytest.raises(NotWatched, match="answered 307"):
+            await watch(str(server.make_url("/")), "epm", ["1"], patience=PATIENT)
+
+
 @pytest.mark.parametrize(
     "url", ["", "localhost:9926", "ftp://localhost", "http://", "http://[::1", "http://a:b"]
 )
