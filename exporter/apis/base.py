@@ -67,7 +67,9 @@ class Http(Protocol):
 
         Raises:
             Unreachable: no whole answer came.
-            Rejected: the answer was a redirect that is not followed, or larger than the cap.
+            Unauthorized: a secret's file cannot be read, or the answer was a redirect to a login page.
+            Rejected: the answer was a redirect that is not followed.
+            Malformed: the answer was larger than the caps.
         """
         ...
 

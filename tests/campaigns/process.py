@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import IO
@@ -11,16 +10,10 @@ from typing import IO
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.real.program import free_port
+
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 """Values by sample name and sorted labels."""
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Exporter:
