@@ -40,8 +40,8 @@ def _rebuild(connection: Connection, name: str, old: Sequence[int], new: Sequenc
     moves = _moves(connection, name, old, new)
     rows: list[Row] = []
     for birth, labels, counts in _histograms(connection, name, len(old) + 1):
-        rebuilt = _rebuilt(counts, moves.get(labels, ()), old, new)
-        rows += [{"birth": birth, "bucket": i, "count": count} for i, count in enumerate(rebuilt) if count]
+        after = rebuilt(counts, moves.get(labels, ()), old, new)
+        rows += [{"birth": birth, "bucket": i, "count": count} for i, count in enumerate(after) if count]
         connection.execute(delete(buckets).where(buckets.c.birth == birth))
     if rows:
         connection.execute(buckets.insert(), rows)
@@ -78,14 +78,15 @@ def _bucket(observed: ColumnElement[int], bounds: Sequence[int]) -> ColumnElemen
     return case(*((observed <= bound, i) for i, bound in enumerate(bounds)), else_=len(bounds))
 
 
-def _rebuilt(
+def rebuilt(
     counts: Sequence[int], moves: Iterable[tuple[int, int, int]], old: Sequence[int], new: Sequence[int]
 ) -> list[int]:
-    rest, rebuilt = list(counts), [0] * (len(new) + 1)
+    """The new counts of one histogram, from its old ones and where the stored runs go."""
+    rest, after = list(counts), [0] * (len(new) + 1)
     for was, now, count in moves:
         rest[was] -= count
-        rebuilt[now] += count
+        after[now] += count
     for bucket, count in enumerate(rest):
         surely = bisect_left(new, old[bucket]) if bucket < len(old) else len(new)
-        rebuilt[surely] += count
-    return rebuilt
+        after[surely] += count
+    return after

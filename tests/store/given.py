@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from exporter.clock import Moment
 from exporter.model import Status, Task, Transition
@@ -117,10 +118,17 @@ def numbers(totals: Totals) -> dict[object, object]:
     return found | {"latest": dict(totals.latest), "durations": dict(totals.durations)}
 
 
-def query(directory: Path, sql: str) -> list[tuple[object, ...]]:
+def query(directory: Path, sql: str) -> list[tuple[Any, ...]]:
     """What another program reads in the ledger's file."""
     with closing(sqlite3.connect(directory / "ledger.sqlite3")) as connection:
         return connection.execute(sql).fetchall()
+
+
+def births(totals: Totals) -> list[int]:
+    """The births of all series, in order."""
+    counters = [series.birth for by_labels in totals.counters.values() for series in by_labels.values()]
+    histograms = [series.birth for by_labels in totals.histograms.values() for series in by_labels.values()]
+    return sorted(counters + histograms)
 
 
 @contextmanager

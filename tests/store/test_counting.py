@@ -18,7 +18,7 @@ from exporter.store.totals import (
     UNKNOWN_STATUS,
     Exemplar,
 )
-from tests.store.given import START, finished, opened, query, transition, value
+from tests.store.given import START, births, finished, opened, query, transition, value
 
 E, R, S = Status.ERROR, Status.RUNNING, Status.SUCCESS
 
@@ -95,7 +95,7 @@ async def test_an_amended_end_moves_nothing(ledger: Ledger) -> None:
 
 
 async def test_only_failed_ends_move_errors_by_their_code(ledger: Ledger) -> None:
-    """error and timed_out count under their code; cancelled has none."""
+    """Ends with error and timed_out count under their code; cancelled has none."""
     ends = [(E, "E7"), (Status.TIMED_OUT, "E7"), (E, ""), (Status.CANCELLED, "E9")]
     for number, (status, code) in enumerate(ends):
         end = transition(status, None, task_id=str(number), error_code=code)
@@ -178,8 +178,7 @@ async def test_every_series_that_can_be_known_is_born_at_zero(ledger: Ledger) ->
     assert all(series.value == 0 for by_labels in totals.counters.values() for series in by_labels.values())
     assert {("epm", ""), ("epm", "import")} == set(totals.counters[DISCOVERED])
     assert ("epm", "import", "error") in totals.histograms[DURATION]
-    births = [s.birth for by in (*totals.counters.values(), *totals.histograms.values()) for s in by.values()]
-    assert sorted(births) == list(range(1, totals.last_birth + 1))
+    assert births(totals) == list(range(1, totals.last_birth + 1))
 
 
 async def test_a_new_operation_is_born_whole_when_it_turns_up(ledger: Ledger) -> None:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_mock_engine
+from sqlalchemy import make_url
+from sqlalchemy.schema import CreateTable
 
 from exporter.errors import StorageError
 from exporter.model import Status, WatchedId
@@ -41,9 +42,10 @@ def write(path: Path, sql: str) -> None:
 
 async def test_the_directory_is_created_for_this_user(tmp_path: Path) -> None:
     """A first start needs no preparation, and others have no business in the directory."""
-    async with opened(tmp_path / "a" / "data"):
-        assert (tmp_path / "a" / "data").stat().st_mode & 0o777 == 0o750
-        assert (tmp_path / "a" / "data" / FILE).exists()
+    directory = tmp_path / "a" / "data"
+    async with opened(directory):
+        pass
+    assert (directory.stat().st_mode & 0o777, (directory / FILE).is_file()) == (0o750, True)
 
 
 async def test_the_file_is_marked_and_in_wal_mode(tmp_path: Path) -> None:
@@ -63,7 +65,7 @@ async def test_memory_only_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Mo
         assert finished(ledger) == {"error": 1}
     async with opened(None) as ledger:
         assert finished(ledger) == {}
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - no await for it
 
 
 async def test_a_second_process_is_refused_at_once(tmp_path: Path) -> None:
@@ -231,9 +233,6 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
 
 def test_the_schema_can_be_created_in_postgresql() -> None:
     """No type of it is SQLite's alone."""
-    told: list[str] = []
-    engine = create_mock_engine(
-        "postgresql://", lambda ddl, *_, **__: told.append(str(ddl.compile(dialect=engine.dialect)))
-    )
-    schema.metadata.create_all(engine, checkfirst=False)
-    assert len([ddl for ddl in told if "CREATE TABLE" in ddl]) == len(schema.metadata.tables)
+    dialect = make_url("postgresql://").get_dialect()()
+    for table in schema.metadata.sorted_tables:
+        assert f"CREATE TABLE {table.name}" in str(CreateTable(table).compile(dialect=dialect))

@@ -20,6 +20,7 @@ from exporter.store.totals import DISCOVERED, LOST
 from tests.store.given import (
     START,
     FakeClock,
+    births,
     entry,
     finished,
     full_disk,
@@ -277,9 +278,7 @@ async def test_a_source_may_be_declared_while_changes_are_committed(ledger: Ledg
             await asyncio.sleep(0)
             ledger.declare(f"source{n}", ["a", "b"])
     await asyncio.gather(*stored)
-    every = [*ledger.totals.counters.values(), *ledger.totals.histograms.values()]
-    births = [series.birth for by_labels in every for series in by_labels.values()]
-    assert sorted(births) == list(range(1, ledger.totals.last_birth + 1))
+    assert births(ledger.totals) == list(range(1, ledger.totals.last_birth + 1))
     assert finished(ledger) == {"success": 200}
 
 
