@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, false, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from exporter.model import Status, Transition
@@ -43,9 +43,7 @@ def fill_outbox(connection: Connection, news: Sequence[Transition]) -> None:
     """Keep news for a notifier; the same news has the same event id, and is kept once."""
     if news:
         statement = insert(connection, outbox).on_conflict_do_nothing(index_elements=["event"])
-        connection.execute(
-            statement, [{"event": event_id(t), "payload": transition_to_json(t)} for t in news]
-        )
+        connection.execute(statement, [_outbox_row(t) for t in news])
 
 
 def event_id(transition: Transition) -> str:
@@ -119,13 +117,14 @@ def _is_amended(transition: Transition) -> bool:
 
 def _insert_opened(connection: Connection, wave: Sequence[Transition]) -> dict[RunKey, bool]:
     """Write down runs that began; return those that were not there."""
-    statement = insert(connection, runs).on_conflict_do_nothing(index_elements=_RUN_KEY)
-    return _written(connection, statement, [_opened_row(t) for t in wave])
+    statement = insert(connection, runs).values(opened=true(), counted=false())
+    statement = statement.on_conflict_do_nothing(index_elements=_RUN_KEY)
+    return _written(connection, statement, [_key_row(t) for t in wave])
 
 
 def _insert_ended(connection: Connection, wave: Sequence[Transition]) -> dict[RunKey, bool]:
     """Write down runs that ended; return those that had not, and whether they were there before."""
-    statement = insert(connection, runs)
+    statement = insert(connection, runs).values(opened=false(), counted=true())
     statement = statement.on_conflict_do_update(
         index_elements=_RUN_KEY,
         set_={name: statement.excluded[name] for name in _TOLD_AT_THE_END},
@@ -147,7 +146,8 @@ def _written(
 def _insert_history(connection: Connection, wave: Sequence[Transition]) -> None:
     """Remember ends that are not ours to count, so that they are not taken for news later."""
     if wave:
-        statement = insert(connection, runs).on_conflict_do_nothing(index_elements=_RUN_KEY)
+        statement = insert(connection, runs).values(opened=false(), counted=false())
+        statement = statement.on_conflict_do_nothing(index_elements=_RUN_KEY)
         connection.execute(statement, [_ended_row(t) for t in wave])
 
 
@@ -165,24 +165,26 @@ def _delete_renamed(connection: Connection, wave: Sequence[Transition]) -> None:
         connection.execute(delete(runs).where(*unfinished), [{"of": t.source, "id": t.task.id} for t in wave])
 
 
+def _outbox_row(transition: Transition) -> Row:
+    return {
+        "event": event_id(transition),
+        "status": transition.task.status.value,
+        "payload": transition_to_json(transition),
+    }
+
+
 def _key(transition: Transition) -> RunKey:
     return transition.source, transition.task.id, transition.run
 
 
-def _opened_row(transition: Transition) -> Row:
-    source, task_id, run = _key(transition)
-    return {"source": source, "task_id": task_id, "run": run, "opened": True, "counted": False}
+def _key_row(transition: Transition) -> Row:
+    return {"source": transition.source, "task_id": transition.task.id, "run": transition.run}
 
 
 def _ended_row(transition: Transition) -> Row:
-    source, task_id, run = _key(transition)
     task, took, queued = transition.task, transition.duration, transition.queued
     return {
-        "source": source,
-        "task_id": task_id,
-        "run": run,
-        "opened": False,
-        "counted": transition.counts,
+        **_key_row(transition),
         "status": task.status.value,
         "operation": task.operation,
         "finished_at": None if task.finished_at is None else stamp(task.finished_at),

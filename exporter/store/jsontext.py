@@ -32,6 +32,15 @@ def transition_to_json(transition: Transition) -> str:
     return _to_json(_transition(), transition)
 
 
+def transition_from_json(text: str) -> Transition:
+    """Read a transition.
+
+    Raises:
+        ValueError: it is not what `transition_to_json` writes.
+    """
+    return _transition().validate_json(text)
+
+
 @cache
 def _entry() -> TypeAdapter[Entry]:
     return TypeAdapter(Entry)

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import TypeVar
 
 import structlog
+from sqlalchemy import Connection
 
 from exporter.clock import Clock
 from exporter.errors import StorageError
@@ -58,6 +59,7 @@ class Ledger:
         self._wake, self._closing = asyncio.Event(), asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._tasks: list[asyncio.Task[None]] = []
+        self._listeners: list[Callable[[], None]] = []
 
     @classmethod
     def open(cls, settings: LedgerSettings, clock: Clock) -> "Ledger":
@@ -163,6 +165,18 @@ class Ledger:
             pruned += some
         return pruned
 
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Call *listener* after each commit that may have put something into the outbox."""
+        self._listeners.append(listener)
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do *work* in a transaction of its own, in the thread that commits.
+
+        Raises:
+            StorageError: it cannot be done now, or (Unstorable) ever.
+        """
+        return await self._in_thread(partial(self._storage.transact, work))
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
@@ -204,6 +218,9 @@ class Ledger:
                 self._released = change.released
             if not stored.done():
                 stored.set_result(None)
+        if any(change.transitions for change, _ in group):
+            for listener in self._listeners:
+                listener()
 
     def _isolate(self, group: Sequence[Queued], error: Unstorable) -> None:
         """Find the one change that can never be stored by halving the group, and let it go."""

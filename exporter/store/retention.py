@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, func, select, tuple_
 
 from exporter.store.schema import micros, runs, sources, stamp, watched
 
-CHUNK = 5000
+CHUNK = 1000
 """How many runs are deleted in one transaction, so that no commit waits long."""
 
 

@@ -29,7 +29,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 VERSION = 2
 """
 1  runs, totals, the board's rows, watched ids, scrapers, outbox
-2  the last durations of each operation, for estimates; an index for pruning
+2  the last durations of each operation, for estimates; an index for pruning; an outbox whose numbers never
+   come again, the receivers' places in it, and the alerts that fire
 """
 
 Row = dict[str, object]
@@ -135,8 +136,38 @@ outbox = Table(
     metadata,
     Column("id", Serial, primary_key=True),
     Column("event", Text, nullable=False, unique=True, comment="the same for the same news, always"),
+    Column("status", Text, nullable=False, comment="the status that is the news"),
     Column("payload", Text, nullable=False, comment="model.Transition as JSON"),
+    sqlite_autoincrement=True,  # The number of a row that was deleted must never come again: see receivers.
 )
+
+receivers = Table(
+    "receivers",
+    metadata,
+    Column("receiver", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False, comment="the id in the outbox up to which it was told"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("event", Text, primary_key=True, comment="as in the outbox"),
+    Column("source", Text, nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("labels", Text, nullable=False, comment="JSON; never changes, for it is the alert's identity"),
+    Column("annotations", Text, nullable=False, comment="JSON"),
+    Column("ended_at", BigInteger, nullable=False, comment="when the run ended, by its API where it tells"),
+    Column("starts_at", BigInteger, nullable=False, comment="when the end was seen, by our clock"),
+    Column("accepted_at", BigInteger, comment="when an Alertmanager first took it"),
+    Column("acknowledged_at", BigInteger),
+    Column("acknowledged_by", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("resolved_at", BigInteger),
+)
+"""What Alertmanager is told, for as long as it is told."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -223,7 +254,28 @@ def _to_2(connection: Connection) -> None:
         key = {"source": source, "operation": operation}
         newest_first = [str(float(seconds)) for seconds in connection.scalars(last, key)]
         connection.execute(update, {**key, "durations": f"[{', '.join(reversed(newest_first))}]"})
+    _create_notifications(connection)
     connection.execute(text("CREATE INDEX runs_by_end ON runs (source, finished_at)"))
+
+
+def _create_notifications(connection: Connection) -> None:
+    """The tables for notifications; nobody has ever read the outbox of version 1."""
+    for statement in (
+        "DROP TABLE outbox",
+        (
+            "CREATE TABLE outbox (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL,"
+            " status TEXT NOT NULL, payload TEXT NOT NULL, UNIQUE (event))"
+        ),
+        "CREATE TABLE receivers (receiver TEXT NOT NULL, position BIGINT NOT NULL, PRIMARY KEY (receiver))",
+        (
+            "CREATE TABLE alerts (event TEXT NOT NULL, source TEXT NOT NULL, task_id TEXT NOT NULL,"
+            " run TEXT NOT NULL, operation TEXT NOT NULL, status TEXT NOT NULL, labels TEXT NOT NULL,"
+            " annotations TEXT NOT NULL, ended_at BIGINT NOT NULL, starts_at BIGINT NOT NULL,"
+            " accepted_at BIGINT, acknowledged_at BIGINT, acknowledged_by TEXT NOT NULL,"
+            " comment TEXT NOT NULL, resolved_at BIGINT, PRIMARY KEY (event))"
+        ),
+    ):
+        connection.execute(text(statement))
 
 
 MIGRATIONS: Sequence[Callable[[Connection], None]] = (_to_2,)

@@ -1,8 +1,9 @@
 """The database side of the ledger: one connection, used by one thread at a time."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError
@@ -12,6 +13,8 @@ from exporter.store import counting, rebucket, retention, series, sqlite, state
 from exporter.store.change import Change, LedgerSettings, Scraper, SourceState
 from exporter.store.tally import Tally, Vocabulary
 from exporter.store.totals import DURATION, QUEUE_DURATION, Delta, Totals
+
+T = TypeVar("T")
 
 
 class Unstorable(StorageError):
@@ -101,6 +104,15 @@ class Storage:
         with self._transaction() as connection:
             state.forget_scrapers(connection, now - self._settings.retention)
             return retention.prune(connection, now, self._settings.retention)
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do *work* in a transaction of its own.
+
+        Raises:
+            StorageError: it cannot be done now, or (Unstorable) ever.
+        """
+        with self._transaction() as connection:
+            return work(connection)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -82,7 +82,7 @@ class Tally:
         """A run has ended."""
         source, operation = key = self._operation(transition)
         task = transition.task
-        self._count(FINISHED, source, operation, task.status)
+        self._count(FINISHED, source, operation, task.status.value)
         if task.status.is_failed:
             self._count(ERRORS, source, operation, self._code(source, task.error_code))
         if transition.duration is not None:
@@ -108,11 +108,11 @@ class Tally:
         self._count(ERRORS, source, operation, "", by=0)
         self.delta.histograms.setdefault((QUEUE_DURATION, (source, operation)), Observations())
         for status in sorted(FINAL):
-            self._count(FINISHED, source, operation, status, by=0)
+            self._count(FINISHED, source, operation, status.value, by=0)
             self.delta.histograms.setdefault((DURATION, (source, operation, status.value)), Observations())
 
     def _count(self, name: str, *labels: str, by: int = 1) -> None:
-        key = (name, tuple(map(str, labels)))
+        key = (name, labels)
         self.delta.counters[key] = self.delta.counters.get(key, 0) + by
 
     def _observe(self, key: SeriesKey, took: timedelta, transition: Transition) -> None:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 DISCOVERED = "asynctask_discovered_total"
 """Labels: source, operation."""
@@ -33,8 +34,7 @@ OperationKey = tuple[str, str]
 """Source and operation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exemplar:
+class Exemplar(NamedTuple):
     """The task that was counted last in a bucket."""
 
     task_id: str
