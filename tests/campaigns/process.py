@@ -73,12 +73,13 @@ class Exporter:
         await self._process.wait()
         self._process = None
 
-    async def scrape(self) -> Samples:
-        """What it exposes to a person, who is shown true counts."""
-        async with aiohttp.ClientSession() as session, session.get(f"{self.url}/metrics") as answer:
-            text = await answer.text()
-        return {
-            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
+
+async def scrape(url: str) -> Samples:
+    """What an exporter exposes to a person, who is shown true counts."""
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as answer:
+        text = await answer.text()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }

@@ -27,7 +27,7 @@ from exporter.demo.simulation import WORKLOADS, Simulation
 from exporter.demo.tasks import Truth
 from exporter.demo.workload import Workload
 from exporter.watch import NotWatched, Patience, watch
-from tests.campaigns.process import Exporter, Samples
+from tests.campaigns.process import Exporter, Samples, scrape
 
 SPEED = 10.0
 _MICROSECOND = timedelta(microseconds=1)
@@ -151,7 +151,7 @@ class Campaign:
                 while counted != truth or not _all_ended(simulation):
                     await asyncio.sleep(0.5)
                     truth = expected(simulation.truth())
-                    counted = observed(await exporter.scrape())
+                    counted = observed(await scrape(exporter.url))
         except TimeoutError:
             pass  # The tables tell what is missing.
         return counted, truth
