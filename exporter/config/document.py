@@ -57,7 +57,7 @@ class Storage(Section):
     """What is kept in the database."""
 
     retention: Interval = 7_776_000.0
-    """How long finished tasks are remembered. A task that its API still tells after that may count again."""
+    """How long runs are remembered. What ended before that is history, and is not counted again."""
 
 
 class _Schema(GenerateJsonSchema):

@@ -110,8 +110,8 @@ async def test_every_mistake_in_the_configuration_gets_a_line(config: Path) -> N
         assert (ended.code, ended.out) == (1, "")
         assert ended.err.splitlines() == [
             "asynctask-exporter: error: sources[0].url: is required",
-            "asynctask-exporter: error: sources[0].uurl: unknown key; did you mean 'url'?",
             "asynctask-exporter: error: sources[0].keep: '5 minutes' is not a duration such as '30s' or '5m'",
+            "asynctask-exporter: error: sources[0].uurl: unknown key; did you mean 'url'?",
         ]
 
 
