@@ -119,6 +119,10 @@ class App:
         """The time by which ages are told."""
         return self._clock.moment()
 
+    def durations(self, source: str, operation: str) -> Sequence[float]:
+        """What the last successful runs of an operation took, the shortest first."""
+        return sorted(self._ledger.totals.durations.get((source, operation), ()))
+
     async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
         """Watch ids that were posted."""
         if source not in self._sources:

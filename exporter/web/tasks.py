@@ -1,15 +1,17 @@
 """The sources and their tasks as JSON, for dashboards and scripts."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from functools import cache
 
 from aiohttp import web
 from multidict import MultiMapping
 
 from exporter.clock import Moment
+from exporter.metrics.estimate import estimated_end
 from exporter.model import Status
 from exporter.store.board import Board, Entry, age, duration, entered
 from exporter.web import answers
@@ -19,6 +21,8 @@ _FILTERS = ("source", "status", "operation", "limit")
 _DEFAULT_LIMIT = 100
 _HIGHEST_LIMIT = 5000
 """So many tasks are written as JSON in some hundredths of a second, during which nothing else happens."""
+Durations = Callable[[str, str], Sequence[float]]
+"""Looks up what earlier runs of a source's operation took, in seconds, rising."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,20 @@ def routes(tasks: Tasks) -> Sequence[web.RouteDef]:
     async def list_tasks(request: web.Request) -> web.Response:
         boards = tasks.boards()
         wanted = read_filter(request.query, boards)
-        return answers.success(_select(boards, wanted, tasks.now()))
+        return answers.success(_select(tasks, wanted))
 
     async def list_sources(_request: web.Request) -> web.Response:
-        return answers.success({"sources": [_source(source) for source in tasks.sources()]})
+        return answers.success({"sources": [describe_source(source) for source in tasks.sources()]})
 
     async def show_task(request: web.Request) -> web.Response:
         source, task_id = request.match_info["source"], request.match_info["task_id"]
         board = tasks.boards().get(source)
         if board is None:
             raise web.HTTPNotFound(text=_unknown("source", source, tasks.boards()))
-        return answers.success(_runs(board, task_id, tasks.now()))
+        runs = describe_runs(board, task_id, tasks.now(), tasks.durations)
+        if runs is None:
+            raise web.HTTPNotFound(text=f"source {source!r} has no task {task_id!r} on its board (any more)")
+        return answers.success(runs)
 
     return [
         web.get("/api/v1/tasks", list_tasks),
@@ -80,7 +87,7 @@ def read_filter(query: MultiMapping[str], sources: Iterable[str]) -> TaskFilter:
     )
 
 
-def describe(board: Board, entry: Entry, now: Moment) -> dict[str, object]:
+def describe(board: Board, entry: Entry, now: Moment, durations: Durations) -> dict[str, object]:
     """A run as JSON: times in RFC 3339, durations in seconds, null for what nobody told."""
     task = entry.task
     ended = task.status.is_final
@@ -98,6 +105,7 @@ def describe(board: Board, entry: Entry, now: Moment) -> dict[str, object]:
         "first_seen_at": _time(entry.first_seen.wall),
         "status_since": _time(entered(entry)),
         "last_change_at": _time(entry.moved.wall),
+        "estimated_end_at": _time(estimate(board.source, entry, now, durations)),
         "age_seconds": None if ended else age(entry, now).total_seconds(),
         "duration_seconds": _seconds(duration(entry)) if ended else None,
         "stalled": board.is_stalled(entry, now),
@@ -110,39 +118,20 @@ def describe(board: Board, entry: Entry, now: Moment) -> dict[str, object]:
     }
 
 
-def _select(boards: Mapping[str, Board], wanted: TaskFilter, now: Moment) -> dict[str, object]:
-    """The tasks that changed last, and how many there are in all."""
-    found = [
-        (board, entry)
-        for name, board in boards.items()
-        if not wanted.sources or name in wanted.sources
-        for entry in _all(board)
-        if wanted.accepts(entry)
-    ]
-    newest = heapq.nlargest(wanted.limit, found, key=lambda pair: pair[1].moved.wall)
-    return {"tasks": [describe(board, entry, now) for board, entry in newest], "total": len(found)}
-
-
-def _runs(board: Board, task_id: str, now: Moment) -> dict[str, object]:
-    """The current run of an id in full, and its earlier ones that ended lately."""
+def describe_runs(board: Board, task_id: str, now: Moment, durations: Durations) -> dict[str, object] | None:
+    """The current run of an id in full, and its earlier ones that ended lately; None if there is none."""
     current = board.get(task_id)
     if current is None:
-        raise web.HTTPNotFound(
-            text=f"source {board.source!r} has no task {task_id!r} on its board (any more)"
-        )
+        return None
     earlier = [entry for entry in board.past() if entry.task.id == task_id]
     return {
-        "task": _in_full(board, current, now),
-        "earlier_runs": [_in_full(board, entry, now) for entry in earlier],
+        "task": _in_full(board, current, now, durations),
+        "earlier_runs": [_in_full(board, entry, now, durations) for entry in earlier],
     }
 
 
-def _in_full(board: Board, entry: Entry, now: Moment) -> dict[str, object]:
-    subtasks = [asdict(subtask) for subtask in entry.task.subtasks]
-    return {**describe(board, entry, now), "detail": entry.task.detail, "subtasks": subtasks}
-
-
-def _source(source: SourceInfo) -> dict[str, object]:
+def describe_source(source: SourceInfo) -> dict[str, object]:
+    """A source as JSON."""
     return {
         "name": source.name,
         "api": source.api,
@@ -158,9 +147,41 @@ def _source(source: SourceInfo) -> dict[str, object]:
     }
 
 
-def _all(board: Board) -> Iterator[Entry]:
+def estimate(source: str, entry: Entry, now: Moment, durations: Durations) -> datetime | None:
+    """When a running task will end, as far as its progress and its operation's past tell."""
+    task = entry.task
+    began = task.started_at or (entry.running.wall if entry.running is not None else None)
+    if task.status is not Status.RUNNING or began is None:
+        return None
+    return estimated_end(began, now.wall, task.progress, durations(source, task.operation))
+
+
+def runs(board: Board) -> Iterator[Entry]:
+    """Every run on a board."""
     yield from board.current()
     yield from board.past()
+
+
+def _select(tasks: Tasks, wanted: TaskFilter) -> dict[str, object]:
+    """The tasks that changed last, and how many there are in all."""
+    now, durations = tasks.now(), cache(tasks.durations)
+    found = [
+        (board, entry)
+        for name, board in tasks.boards().items()
+        if not wanted.sources or name in wanted.sources
+        for entry in runs(board)
+        if wanted.accepts(entry)
+    ]
+    newest = heapq.nlargest(wanted.limit, found, key=lambda pair: pair[1].moved.wall)
+    return {
+        "tasks": [describe(board, entry, now, durations) for board, entry in newest],
+        "total": len(found),
+    }
+
+
+def _in_full(board: Board, entry: Entry, now: Moment, durations: Durations) -> dict[str, object]:
+    subtasks = [asdict(subtask) for subtask in entry.task.subtasks]
+    return {**describe(board, entry, now, durations), "detail": entry.task.detail, "subtasks": subtasks}
 
 
 def _known(what: str, values: Iterable[str], known: Iterable[str]) -> frozenset[str]:

@@ -117,6 +117,10 @@ class Tasks(Protocol):
         """The time by which ages are told."""
         ...
 
+    def durations(self, source: str, operation: str) -> Sequence[float]:
+        """What the last successful runs of an operation took, in seconds, the shortest first."""
+        ...
+
 
 class Registrar(Protocol):
     """Takes ids to watch."""

@@ -32,6 +32,7 @@ class FakeExporter:
         self.infos: list[SourceInfo] = []
         self.by_source: dict[str, Board] = {}
         self.at = moment(0)
+        self.took: dict[tuple[str, str], list[float]] = {}
         self.posted: list[tuple[str, tuple[WatchedId, ...]]] = []
         self.known: set[str] = set()
         self.asked = asyncio.Event()
@@ -78,6 +79,10 @@ class FakeExporter:
     def now(self) -> Moment:
         """The moment that the test set."""
         return self.at
+
+    def durations(self, source: str, operation: str) -> Sequence[float]:
+        """The durations that the test put here."""
+        return self.took.get((source, operation), ())
 
     async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
         """Take ids, once they are committed."""

@@ -42,6 +42,7 @@ async def test_a_task_is_told_in_full(client: Client, fake: FakeExporter) -> Non
         "first_seen_at": "2026-01-01T12:00:00Z",
         "status_since": "2026-01-01T12:00:00Z",
         "last_change_at": "2026-01-01T12:00:00Z",
+        "estimated_end_at": "2026-01-01T12:04:00Z",
         "age_seconds": 60.0,
         "duration_seconds": None,
         "stalled": False,
@@ -52,6 +53,15 @@ async def test_a_task_is_told_in_full(client: Client, fake: FakeExporter) -> Non
         "expected": 4,
         "parent_id": "",
     }
+
+
+async def test_the_end_is_estimated_from_history(client: Client, fake: FakeExporter) -> None:
+    """A task that tells no progress is expected to take as long as its operation's earlier runs."""
+    fake.add("epm", running("7", operation="import", started_at=START))
+    fake.took["epm", "import"] = [80.0, 90.0, 100.0]
+    fake.at = moment(60)
+    (shown,) = (await get(client, "/api/v1/tasks"))["tasks"]
+    assert shown["estimated_end_at"] == "2026-01-01T12:01:30Z"
 
 
 async def test_an_ended_task_has_a_duration_and_no_age(client: Client, fake: FakeExporter) -> None:
