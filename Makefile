@@ -8,7 +8,7 @@ SPEED ?= 1
 KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format rules schema-docs test-real campaign-restart lock clean
+.PHONY: help setup demo test check format rules dashboards schema-docs test-real campaign-restart lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -43,6 +43,9 @@ format: setup ## Bring the code into the house's format
 
 rules: setup ## Write the alert and recording rules anew from their table
 	$(BIN)/python -m prometheus.rules
+
+dashboards: setup ## Write the Grafana dashboards' JSON anew from their Python
+	$(BIN)/python -m grafana.build
 
 test-real: setup ## Install a real Pulp 3 and poll it: real syncs, one failing, one cancelled
 	scripts/install-packages postgresql
