@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 from exporter.apis.base import Listing, NoOptions, Pace
-from exporter.clock import SystemClock
+from exporter.clock import Clock, SystemClock
 from exporter.errors import SourceError, TaskNotFound
 from exporter.model import Task
 from exporter.polling.poller import Poller
@@ -83,6 +83,17 @@ class ListingApi(FakeApi):
         return Listing((*self.history, *current), as_of=datetime.now(UTC), complete=self.complete)
 
 
+class JumpyClock(SystemClock):
+    """A machine's clock that somebody sets while we run."""
+
+    def __init__(self) -> None:
+        self.off = timedelta(0)
+
+    def now(self) -> datetime:
+        """The date, as far off as it was set."""
+        return super().now() + self.off
+
+
 @dataclass
 class Numbers:
     """Keeps what a poller reports."""
@@ -128,10 +139,11 @@ class Rig:
 async def polling(
     api: Any,  # noqa: ANN401 - any of the fakes
     settings: LedgerSettings | None = None,
+    clock: Clock | None = None,
     **more: Any,  # noqa: ANN401 - PollSettings to differ
 ) -> AsyncIterator[Rig]:
     """Run a poller for one source until the block is left, as if killed."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
     ledger = Ledger.open(settings or LedgerSettings(path=None), clock)
     state = ledger.declare("s", [])
     await ledger.start()

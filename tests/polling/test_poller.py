@@ -10,7 +10,7 @@ from exporter.errors import ConnectFailed, Malformed, RateLimited, TaskNotFound
 from exporter.model import Status, Task, WatchedId
 from exporter.polling.poller import TooManyWatched
 from exporter.store.ledger import LedgerSettings
-from tests.polling.harness import FakeApi, ListingApi, polling, until
+from tests.polling.harness import FakeApi, JumpyClock, ListingApi, polling, until
 
 HOUR = timedelta(hours=1)
 
@@ -302,3 +302,24 @@ async def test_a_failed_run_of_an_interval_task_is_counted_while_the_next_one_wa
         await until(lambda: rig.finished("error") == 2)
         assert rig.board["cull"].task.status is Status.PENDING
         assert {entry.run for entry in rig.board.past()} == {"a", "b"}
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+async def test_a_wall_clock_that_jumps_changes_no_count(tmp_path: Path, jump: timedelta) -> None:
+    """Neither while we run nor over a restart: news is told from history in the server's time."""
+    api, clock, settings = ListingApi(), JumpyClock(), LedgerSettings(path=tmp_path)
+    api.put(task("old", Status.ERROR, finished_at=datetime.now(UTC) - 3 * HOUR), task("seen"))
+    async with polling(api, settings, clock) as rig:
+        await until(lambda: "seen" in rig.board)
+        clock.off = jump
+        api.put(ended("seen"), ended("new"))
+        await until(lambda: rig.finished("error") == 2)
+        clock.off = -jump
+        api.put(ended("later"))
+        await until(lambda: rig.finished("error") == 3)
+    listings = len(api.since)
+    api.put(ended("missed"))
+    async with polling(api, settings, clock) as rig:
+        await until(lambda: rig.finished("error") == 4)
+        await until(lambda: len(api.since) > listings + 3)
+        assert rig.finished("error") == 4
