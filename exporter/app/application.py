@@ -13,6 +13,8 @@ from typing import Self
 import structlog
 
 from exporter import config
+from exporter.alerts.texts import printable
+from exporter.app.notifying import notifier
 from exporter.app.scraping import Scraping
 from exporter.app.source import WatchedSource
 from exporter.clock import Clock, Moment, SystemClock
@@ -21,9 +23,12 @@ from exporter.polling.poller import TooManyWatched
 from exporter.store.board import Board
 from exporter.store.ledger import Ledger, LedgerSettings
 from exporter.web.application import build, check_telemetry_path
+from exporter.web.log import MAX_LOG
 from exporter.web.server import Address, Server
 from exporter.web.views import (
+    Acknowledged,
     Exposition,
+    NoAlert,
     Registered,
     RegistrationOff,
     ScrapeRequest,
@@ -63,6 +68,9 @@ class App:
             source.name: WatchedSource(source, ledger, retention=retention, clock=clock, dice=Random())
             for source in configuration.sources
         }
+        self._notifier = notifier(
+            configuration.alerting, self._sources.values(), ledger, self._scraping.numbers.receivers, clock
+        )
 
     @classmethod
     def open(cls, configuration: config.Config, flags: Flags, clock: Clock | None = None) -> Self:
@@ -85,6 +93,7 @@ class App:
         async with AsyncExitStack() as stack:
             await self._ledger.start()
             stack.push_async_callback(self._ledger.close)
+            await self._notifier.begin()
             server = Server(build(self, telemetry_path=self._flags.telemetry_path), self._flags.addresses)
             self.addresses = await server.start()
             stack.push_async_callback(server.stop)
@@ -92,6 +101,7 @@ class App:
             async with asyncio.TaskGroup() as group:
                 for source in self._sources.values():
                     group.create_task(source.run())
+                group.create_task(self._notifier.run())
                 self._ready = True
                 self.serving.set()
 
@@ -125,16 +135,37 @@ class App:
 
     async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
         """Watch ids that were posted."""
-        if source not in self._sources:
-            raise UnknownSource(f"no source is called {source!r}")
-        known = self._sources[source]
-        if not known.settings.registration:
-            raise RegistrationOff(f"source {source!r} does not say 'registration: true'")
+        known = self._acted_on(source)
         try:
             new = await known.poller.register(watched)
         except TooManyWatched as error:
             raise TooManyTasks(str(error)) from None
         return Registered(new=new, known=[one.id for one in watched if one.id not in set(new)])
+
+    async def fetch_log(self, source: str, task_id: str) -> str:
+        """Ask a source for the log of a task; what is shown of it is clean text."""
+        log = await self._known(source).fetch_log(task_id)
+        return await asyncio.to_thread(printable, log[-2 * MAX_LOG :])
+
+    async def acknowledge(self, source: str, task_id: str, *, by: str, comment: str) -> Acknowledged:
+        """Resolve the alert of a task."""
+        self._acted_on(source)
+        alert = await self._notifier.acknowledge(source, task_id, by=by, comment=comment)
+        if alert is None or alert.acknowledged_at is None:
+            raise NoAlert(f"no alert of task {task_id!r} of source {source!r} is being told (any more)")
+        return Acknowledged(at=alert.acknowledged_at, by=alert.acknowledged_by, comment=alert.comment)
+
+    def _known(self, source: str) -> WatchedSource:
+        if source not in self._sources:
+            raise UnknownSource(f"no source is called {source!r}")
+        return self._sources[source]
+
+    def _acted_on(self, source: str) -> WatchedSource:
+        """A source that lets people act on it over HTTP."""
+        known = self._known(source)
+        if not known.settings.registration:
+            raise RegistrationOff(f"source {source!r} does not say 'registration: true'")
+        return known
 
     def _announce(self) -> None:
         for address in self.addresses:
@@ -152,6 +183,7 @@ def _ledger_settings(configuration: config.Config, flags: Flags) -> LedgerSettin
         queue_buckets=metrics.queue_buckets or metrics.duration_buckets,
         max_error_codes=metrics.max_error_codes,
         retention=timedelta(seconds=configuration.storage.retention),
+        outbox=configuration.alerting.is_on,
     )
 
 

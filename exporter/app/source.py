@@ -10,9 +10,11 @@ from random import Random
 import structlog
 
 from exporter import config
+from exporter.apis.base import KeepsLogs
 from exporter.clock import Clock
 from exporter.discovery.file import FileDiscovery
 from exporter.discovery.http import HttpDiscovery
+from exporter.errors import NoLog
 from exporter.http import HttpClient
 from exporter.metrics.own import SourceStats
 from exporter.metrics.tasks import SourceView
@@ -40,8 +42,10 @@ class WatchedSource:
         self._clock = clock
         self._log = structlog.get_logger().bind(source=settings.name)
         self._clients = [HttpClient(settings.http_settings, clock=clock, observer=self.stats)]
+        self._api = settings.api_class(self._clients[0], settings.options)
+        self._one_log = asyncio.Lock()
         self.poller = Poller(
-            api=settings.api_class(self._clients[0], settings.options),
+            api=self._api,
             board=self.board,
             ledger=ledger,
             state=ledger.declare(settings.name, known_operations(settings)),
@@ -63,6 +67,24 @@ class WatchedSource:
         finally:
             for client in self._clients:
                 await client.close()
+
+    @property
+    def keeps_logs(self) -> bool:
+        """Whether its API keeps logs of tasks."""
+        return isinstance(self._api, KeepsLogs)
+
+    async def fetch_log(self, task_id: str) -> str:
+        """Ask for the log of a task: one log at a time, so that whoever reads logs holds up no polls.
+
+        Raises:
+            NoLog: the API keeps none, or has none yet.
+            TaskNotFound: the API does not know the task.
+            SourceError: the API let us down.
+        """
+        if not isinstance(self._api, KeepsLogs):
+            raise NoLog(f"source {self.settings.name!r}: the API {self.settings.api} keeps no logs")
+        async with self._one_log:
+            return await self._api.fetch_log(task_id)
 
     def view(self) -> SourceView:
         """What the metrics are made of."""

@@ -3,6 +3,7 @@
 All durations are seconds (float), all sizes bytes (int), all paths absolute.
 """
 
+from exporter.config.alerting import Alerting
 from exporter.config.client import Authorization, BasicAuth, Header, HttpClient, TlsConfig
 from exporter.config.document import Config, Metrics, Storage, schema
 from exporter.config.loading import load, parse
@@ -11,6 +12,7 @@ from exporter.config.source import Source
 from exporter.config.targets import FileSdConfig, HttpSdConfig, StaticConfig
 
 __all__ = [
+    "Alerting",
     "Authorization",
     "BasicAuth",
     "Config",

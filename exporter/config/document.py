@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
+from exporter.config.alerting import Alerting
 from exporter.config.section import Section, mistakes_at
 from exporter.config.source import Defaults, Source
 from exporter.config.units import format_duration
@@ -78,6 +79,8 @@ class Config(Section):
     """The shape of the metrics."""
     storage: Storage = Storage()
     """What is kept in the database."""
+    alerting: Alerting = Alerting()
+    """The exporter's own notifications: none by default."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

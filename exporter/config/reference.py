@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from exporter.config.alerting import Alerting, Alertmanagers, AlertmanagerTargets, Webhook
 from exporter.config.client import Authorization, BasicAuth, Header, HttpClient, TlsConfig
 from exporter.config.document import Config, Metrics, Storage
 from exporter.config.polling import OperationRule, Polling
@@ -38,6 +39,10 @@ TITLES: Mapping[type[Section], str] = {
     TlsConfig: "tls_config",
     Metrics: "metrics",
     Storage: "storage",
+    Alerting: "alerting",
+    Alertmanagers: "alertmanagers",
+    AlertmanagerTargets: "alertmanager_targets",
+    Webhook: "webhook",
 }
 _BY_NAME = {model.__name__: title for model, title in TITLES.items()}
 

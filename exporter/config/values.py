@@ -120,14 +120,19 @@ def _split_url(value: object) -> SplitResult:
     return parts
 
 
-def _read_url(value: object) -> str:
+def read_url(value: object) -> str:
+    """Read a URL without user name and password.
+
+    Raises:
+        ValueError: it is none; does not tell what it is.
+    """
     if _split_url(value).username is not None:
         raise ValueError("must not hold a user name or password; use basic_auth")
     return _text(value)
 
 
 def _read_base_url(value: object) -> str:
-    url = _read_url(value)
+    url = read_url(value)
     if "?" in url or "#" in url:
         raise ValueError("must end with the path; the API module adds the query")
     return url.rstrip("/")
@@ -230,7 +235,7 @@ SecretLines = Annotated[
     PlainSerializer(_mask_secret),
     _schema("secret"),
 ]
-Url = Annotated[str, PlainValidator(_read_url), PlainSerializer(mask_url), _schema("url", format="uri")]
+Url = Annotated[str, PlainValidator(read_url), PlainSerializer(mask_url), _schema("url", format="uri")]
 BaseUrl = Annotated[str, PlainValidator(_read_base_url), _schema("url", format="uri")]
 ProxyUrl = Annotated[
     Secret, PlainValidator(_read_proxy_url), PlainSerializer(_mask_proxy), _schema("url", format="uri")

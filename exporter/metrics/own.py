@@ -107,6 +107,32 @@ class SourceStats:
 
 
 @dataclass(slots=True)
+class ReceiverStats:
+    """The numbers about one receiver of notifications; it observes their delivery."""
+
+    accepted: int = 0
+    errors: int = 0
+    given_up: int = 0
+    waiting: int = 0
+
+    def sent(self, number: int) -> None:
+        """Count what was taken."""
+        self.accepted += number
+
+    def failed(self) -> None:
+        """Count an attempt that failed."""
+        self.errors += 1
+
+    def dropped(self, number: int) -> None:
+        """Count what will never be taken."""
+        self.given_up += number
+
+    def queued(self, number: int) -> None:
+        """Note how many wait now."""
+        self.waiting = number
+
+
+@dataclass(slots=True)
 class ExporterStats:
     """The numbers about the exporter."""
 
@@ -123,10 +149,12 @@ class ExporterStats:
     """Changes that are not in the database yet."""
     requests_failed: int = 0
     """Requests to ourselves that met a defect of ours."""
+    receivers: dict[str, ReceiverStats] = field(default_factory=dict)
+    """By name, those that are configured."""
 
     def taken(self) -> "ExporterStats":
         """Copy the numbers, so that another thread may read them."""
-        return replace(self)
+        return replace(self, receivers={name: replace(stats) for name, stats in self.receivers.items()})
 
 
 def _up(stats: SourceStats) -> Iterator[Sample]:
@@ -265,6 +293,15 @@ def _single(number: Callable[[ExporterStats], float]) -> Callable[[ExporterStats
     return samples
 
 
+def _by_receiver(number: Callable[[ReceiverStats], float]) -> Callable[[ExporterStats], Iterator[Sample]]:
+    """Tell one number of each receiver."""
+
+    def samples(stats: ExporterStats) -> Iterator[Sample]:
+        return (((name,), number(receiver)) for name, receiver in sorted(stats.receivers.items()))
+
+    return samples
+
+
 EXPORTER_METRICS: tuple[Metric[ExporterStats], ...] = (
     Metric(
         "asynctask_storage_errors_total",
@@ -279,6 +316,34 @@ EXPORTER_METRICS: tuple[Metric[ExporterStats], ...] = (
         (),
         "Changes that are not in the database yet.",
         _single(lambda stats: stats.pending_changes),
+    ),
+    Metric(
+        "asynctask_notifications_sent_total",
+        "counter",
+        ("receiver",),
+        "Notifications that a receiver took; an alert that is told again counts again.",
+        _by_receiver(lambda stats: stats.accepted),
+    ),
+    Metric(
+        "asynctask_notifications_errors_total",
+        "counter",
+        ("receiver",),
+        "Attempts to notify a receiver that failed; they are repeated.",
+        _by_receiver(lambda stats: stats.errors),
+    ),
+    Metric(
+        "asynctask_notifications_dropped_total",
+        "counter",
+        ("receiver",),
+        "Notifications that were given up: refused for what they are, or beyond the limit.",
+        _by_receiver(lambda stats: stats.given_up),
+    ),
+    Metric(
+        "asynctask_notifications_queue_length",
+        "gauge",
+        ("receiver",),
+        "Notifications that wait for a receiver.",
+        _by_receiver(lambda stats: stats.waiting),
     ),
     Metric(
         "asynctask_exporter_request_failures_total",

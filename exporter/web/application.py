@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from exporter.errors import ConfigError
-from exporter.web import landing, metrics, middleware, probes, registration, tasks
+from exporter.web import acknowledge, landing, log, metrics, middleware, probes, registration, tasks
 from exporter.web.views import Exporter
 
 _OWN_PREFIXES = ("/-/", "/api/")
@@ -23,6 +23,9 @@ def build(exporter: Exporter, *, telemetry_path: str = "/metrics") -> web.Applic
     application.on_response_prepare.append(middleware.secure)
     application.add_routes(probes.routes(exporter))
     application.add_routes(metrics.routes(telemetry_path, exporter))
+    # Before the routes of tasks, whose ids may hold a slash and would take these for a part of an id.
+    application.add_routes(log.routes(exporter, seconds=log.SECONDS))
+    application.add_routes(acknowledge.routes(exporter))
     application.add_routes(tasks.routes(exporter))
     application.add_routes(
         registration.routes(

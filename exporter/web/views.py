@@ -70,12 +70,25 @@ class Registered:
     """Those that were watched, or had ended, before."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged:
+    """Who has seen a task's alert, and when; the first who said so."""
+
+    at: datetime
+    by: str
+    comment: str
+
+
+class NoAlert(ExporterError):
+    """No alert of the task fires."""
+
+
 class UnknownSource(ExporterError):
     """No source of this name is configured."""
 
 
 class RegistrationOff(ExporterError):
-    """The source does not take ids over HTTP."""
+    """The source does not let anybody act on it over HTTP."""
 
 
 class TooManyTasks(ExporterError):
@@ -140,5 +153,35 @@ class Registrar(Protocol):
         ...
 
 
-class Exporter(Health, Metrics, Tasks, Registrar, Protocol):
+class Logs(Protocol):
+    """Fetches the logs of tasks."""
+
+    async def fetch_log(self, source: str, task_id: str) -> str:
+        """Ask the source's API for the log of a task.
+
+        Raises:
+            UnknownSource: there is no such source.
+            NoLog: its API keeps none, or has none yet.
+            TaskNotFound: its API does not know the task.
+            SourceError: its API let us down.
+        """
+        ...
+
+
+class Pager(Protocol):
+    """Tells people of failed tasks until one of them has seen it."""
+
+    async def acknowledge(self, source: str, task_id: str, *, by: str, comment: str) -> Acknowledged:
+        """Resolve the alert of a task, because a person has seen it; doing it twice changes nothing.
+
+        Raises:
+            UnknownSource: there is no such source.
+            RegistrationOff: its configuration does not say ``registration: true``.
+            NoAlert: no alert of this task fires.
+            StorageError: it could not be noted.
+        """
+        ...
+
+
+class Exporter(Health, Metrics, Tasks, Registrar, Logs, Pager, Protocol):
     """All that the web application needs."""

@@ -12,7 +12,7 @@ from exporter.clock import Moment
 from exporter.metrics import events, own, tasks
 from exporter.metrics.exposition import families, render, snapshot
 from exporter.metrics.family import Metric
-from exporter.metrics.own import ExporterStats, SourceStats
+from exporter.metrics.own import ExporterStats, ReceiverStats, SourceStats
 from exporter.metrics.tasks import SourceView
 from exporter.model import Status, Subtask, Task
 from exporter.store.board import Board, BoardRules, Sighting
@@ -60,7 +60,8 @@ def everything() -> str:
     stats = SourceStats("epm", "epmware")
     stats.requested("get_status", "200", 0.1)
     stats.succeeded(NOW.wall)
-    taken = snapshot([view], counted(), [stats], ExporterStats(reloaded_at=NOW.wall), released=100, now=NOW)
+    exporter = ExporterStats(reloaded_at=NOW.wall, receivers={"webhook/events": ReceiverStats()})
+    taken = snapshot([view], counted(), [stats], exporter, released=100, now=NOW)
     return render(families(taken))[0].decode()
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from exporter.clock import Moment
 from exporter.model import Status, Task, WatchedId
 from exporter.store.board import Board, BoardRules, Sighting
-from exporter.web.views import Exposition, Registered, ScrapeRequest, SourceInfo
+from exporter.web.views import Acknowledged, Exposition, Registered, ScrapeRequest, SourceInfo
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BODY = b"# TYPE asynctask_tasks gauge\nasynctask_tasks 1\n# EOF\n"
@@ -35,6 +35,8 @@ class FakeExporter:
         self.took: dict[tuple[str, str], list[float]] = {}
         self.posted: list[tuple[str, tuple[WatchedId, ...]]] = []
         self.known: set[str] = set()
+        self.logs: dict[tuple[str, str], str] = {}
+        self.acknowledged: dict[tuple[str, str], Acknowledged] = {}
         self.asked = asyncio.Event()
         self.committed = asyncio.Event()
         self.committed.set()
@@ -83,6 +85,21 @@ class FakeExporter:
     def durations(self, source: str, operation: str) -> Sequence[float]:
         """The durations that the test put here."""
         return self.took.get((source, operation), ())
+
+    async def fetch_log(self, source: str, task_id: str) -> str:
+        """The log that the test put here."""
+        self.asked.set()
+        await self.committed.wait()
+        if self.error:
+            raise self.error
+        return self.logs[source, task_id]
+
+    async def acknowledge(self, source: str, task_id: str, *, by: str, comment: str) -> Acknowledged:
+        """Remember the first who says so."""
+        if self.error:
+            raise self.error
+        done = Acknowledged(at=self.at.wall, by=by, comment=comment)
+        return self.acknowledged.setdefault((source, task_id), done)
 
     async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
         """Take ids, once they are committed."""

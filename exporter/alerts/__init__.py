@@ -1,0 +1,1 @@
+"""The exporter's own notifications: to Alertmanager, and as events to webhooks."""

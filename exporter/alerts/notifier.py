@@ -1,0 +1,174 @@
+"""All notifications together: every receiver at its own pace, and what they share kept within its limit."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from random import Random
+from typing import Protocol
+
+import structlog
+from sqlalchemy import Connection
+
+from exporter.alerts import keeper
+from exporter.alerts.alertmanager import Alertmanager
+from exporter.alerts.conditions import RULES
+from exporter.alerts.keeper import Keeper
+from exporter.alerts.receiver import Receiver
+from exporter.alerts.registry import Registry
+from exporter.alerts.settings import (
+    AlertmanagerSettings,
+    AlertSettings,
+    Database,
+    Observer,
+    Origin,
+    WebhookSettings,
+)
+from exporter.alerts.webhook import Webhook
+from exporter.clock import Clock
+from exporter.errors import StorageError
+from exporter.model import Status
+from exporter.store import alerting, outbox
+from exporter.store.alert import Alert
+from exporter.store.totals import Totals
+
+TRIM_SECONDS = 5.0
+
+
+class Ledger(Database, Protocol):
+    """What is needed of the ledger."""
+
+    totals: Totals
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Call *listener* when there may be news in the outbox."""
+        ...
+
+
+class Notifier:
+    """Everything that is configured under ``alerting``."""
+
+    def __init__(
+        self,
+        settings: AlertSettings,
+        alertmanagers: Sequence[AlertmanagerSettings],
+        webhooks: Sequence[WebhookSettings],
+        ledger: Ledger,
+        origins: Mapping[str, Origin],
+        *,
+        observers: Mapping[str, Observer],
+        clock: Clock,
+        dice: Random,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._log = structlog.get_logger()
+        self._registry = Registry(ledger)
+        self._hears_of: dict[str, Collection[Status]] = {webhook.name: webhook.on for webhook in webhooks}
+        self._observers = dict(observers)
+        readers: list[Receiver] = [
+            Webhook(one, ledger, origins, observer=observers[one.name], clock=clock, dice=dice)
+            for one in webhooks
+        ]
+        senders = [
+            Alertmanager(one, settings, self._registry, observer=observers[one.name], clock=clock, dice=dice)
+            for one in alertmanagers
+        ]
+        if senders:
+            together = _Together([observers[one.name] for one in alertmanagers])
+            self._hears_of[keeper.NAME] = RULES.keys()
+            self._observers[keeper.NAME] = together
+            readers.append(
+                Keeper(
+                    self._registry,
+                    settings,
+                    ledger,
+                    origins,
+                    ledger.totals,
+                    observer=together,
+                    clock=clock,
+                    dice=dice,
+                )
+            )
+        self._receivers = [*readers, *senders]
+        for reader in readers:
+            ledger.on_news(reader.wake)
+        for sender in senders:
+            self._registry.on_change(sender.wake)
+
+    async def begin(self) -> None:
+        """Let exactly the configured receivers be told, new ones from now on; call it before polling begins.
+
+        Raises:
+            StorageError: the database cannot be written.
+        """
+        await self._ledger.transact(partial(_begin, names=self._hears_of.keys()))
+        await self._registry.load()
+
+    async def run(self) -> None:
+        """Notify until cancelled."""
+        if not self._receivers:
+            return
+        async with asyncio.TaskGroup() as group:
+            for receiver in self._receivers:
+                group.create_task(receiver.run())
+            group.create_task(self._trim_on())
+
+    async def acknowledge(self, source: str, task_id: str, *, by: str, comment: str) -> Alert | None:
+        """Resolve the alerts of a task because a person has seen them; None where there are none.
+
+        Raises:
+            StorageError: it cannot be noted now.
+        """
+        return await self._registry.acknowledge(
+            source, task_id, by=by, comment=comment, now=self._clock.now()
+        )
+
+    async def _trim_on(self) -> None:
+        while True:
+            try:
+                await self._trim()
+            except StorageError as error:
+                self._log.error("The outbox cannot be trimmed", err=str(error))
+            await asyncio.sleep(TRIM_SECONDS)
+
+    async def _trim(self) -> None:
+        """Drop what waits beyond the limit, and tell how much waits for those who are left alone just now."""
+        limit = self._settings.limit
+        told = await self._ledger.transact(partial(outbox.trim, wanted=self._hears_of, limit=limit))
+        for receiver, (missed, waiting) in told.items():
+            self._observers[receiver].queued(waiting)
+            if missed:
+                self._observers[receiver].dropped(missed)
+                self._log.error(
+                    "Notifications beyond queue_limit are dropped", receiver=receiver, dropped=missed
+                )
+
+
+class _Together:
+    """Passes on what concerns all Alertmanagers; each tells by itself what it was sent and what waits."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def sent(self, number: int) -> None:
+        """An alert that is kept is not sent yet."""
+
+    def failed(self) -> None:
+        """Not kept now: none of them can be told."""
+        for observer in self._observers:
+            observer.failed()
+
+    def dropped(self, number: int) -> None:
+        """Never kept: none of them will be told."""
+        for observer in self._observers:
+            observer.dropped(number)
+
+    def queued(self, number: int) -> None:
+        """What waits to be kept waits for a moment only."""
+
+
+def _begin(connection: Connection, names: Collection[str]) -> None:
+    outbox.admit(connection, names)
+    if keeper.NAME not in names:
+        alerting.clear(connection)
