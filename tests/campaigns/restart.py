@@ -9,7 +9,6 @@ between. At the end every counter and every histogram's count and sum must equal
 
 import argparse
 import asyncio
-import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -100,7 +99,7 @@ class Campaign:
                 await exporter.kill()
                 self.kills += 1
                 if self.plan.sabotage:
-                    _forget_runs(self._storage)
+                    exporter.forget()
                 await exporter.start()
         finally:
             load.cancel()
@@ -244,14 +243,6 @@ def _exceeds(counted: Table, truth: Table) -> bool:
 def _all_ended(simulation: Simulation) -> bool:
     now = datetime.now().astimezone()
     return all(run.has_ended(now) for world in simulation.worlds.values() for run in world.runs())
-
-
-def _forget_runs(storage: Path) -> None:
-    connection = sqlite3.connect(storage / "ledger.sqlite3")
-    with connection:
-        connection.execute("DELETE FROM runs")
-        connection.execute("DELETE FROM entries")
-    connection.close()
 
 
 @contextmanager

@@ -2,17 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from prometheus import rules
 from tests.real.alertmanager import AlertmanagerServer
 from tests.real.exposition import Exposition
 from tests.real.prometheus import PrometheusServer
+from tests.real.shipped import alertmanager_config, prometheus_config
 from tests.real.waiting import until
 from tests.real.webhook import WebhookReceiver
-
-SHIPPED = Path(__file__).parents[2] / "prometheus"
 
 
 class Chain(NamedTuple):
@@ -23,22 +21,6 @@ class Chain(NamedTuple):
     webhook: WebhookReceiver
 
 
-def alertmanager_config(webhook: WebhookReceiver) -> str:
-    """The example with our receiver, in a hurry: what would resolve or repeat does so in the test."""
-    example = (SHIPPED / "alertmanager.example.yml").read_text(encoding="utf-8")
-    hurried = example.replace("group_wait: 10s", "group_wait: 1s").replace(
-        "group_interval: 5m", "group_interval: 1s"
-    )
-    return hurried.replace("http://localhost:8080", webhook.url)
-
-
-def prometheus_config(exporter: Exposition, alertmanager: AlertmanagerServer) -> str:
-    """The example with our addresses, in a hurry."""
-    example = (SHIPPED / "prometheus.example.yml").read_text(encoding="utf-8")
-    hurried = example.replace("_interval: 15s", "_interval: 500ms")
-    return hurried.replace("localhost:9926", exporter.address).replace("localhost:9093", alertmanager.address)
-
-
 @asynccontextmanager
 async def chain(*changes: str) -> AsyncIterator[Chain]:
     """Start everything with the shipped rules, or with thresholds changed."""
@@ -46,7 +28,9 @@ async def chain(*changes: str) -> AsyncIterator[Chain]:
         Exposition() as exporter,
         WebhookReceiver() as webhook,
         AlertmanagerServer(alertmanager_config(webhook)) as alertmanager,
-        PrometheusServer(prometheus_config(exporter, alertmanager), rules.rule_files(changes)) as prometheus,
+        PrometheusServer(
+            prometheus_config(exporter.address, alertmanager), rules.rule_files(changes)
+        ) as prometheus,
     ):
         yield Chain(exporter, prometheus, webhook)
 
