@@ -1,17 +1,20 @@
 """The way of a task from an answer to the board and into the ledger."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import structlog
 
 from exporter.clock import Clock
+from exporter.errors import StorageError
 from exporter.model import Status, Task, Transition, WatchedId
 from exporter.polling.settings import PollSettings
 from exporter.store.board import Board, Sighting
 from exporter.store.ledger import Change, Ledger
 
 _MOST_WORDS = 100
+_READ_AGAIN = 5.0
 
 
 class Intake:
@@ -67,8 +70,19 @@ class Intake:
         return self._apply(task, seen)
 
     async def counted(self, ids: Collection[str]) -> dict[str, set[str]]:
-        """The runs of these ids that are in the ledger already."""
-        return await self._ledger.counted(self.board.source, ids) if ids else {}
+        """The runs of these ids that are in the ledger already.
+
+        A ledger that cannot be read just now is asked again: better to be late than to take for news
+        what was counted.
+        """
+        if not ids:
+            return {}
+        while True:
+            try:
+                return await self._ledger.counted(self.board.source, ids)
+            except StorageError as error:
+                self._log.error("The ledger cannot be read, will retry", err=str(error))
+                await asyncio.sleep(_READ_AGAIN)
 
     def record(
         self,
