@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from ssl import SSLContext
 from types import TracebackType
 from typing import Self
@@ -25,16 +26,17 @@ from yarl import URL
 from exporter.apis.base import Answer
 from exporter.clock import Clock
 from exporter.errors import Rejected
-from exporter.http import proxy, redirects
+from exporter.http import authentication, proxy, redirects
 from exporter.http.address import Address, place
 from exporter.http.body import BadBody, read_body
-from exporter.http.credentials import ConfiguredHeaders, Credentials
+from exporter.http.credentials import Credentials
 from exporter.http.dates import parse_date, retry_after
 from exporter.http.failures import explain
 from exporter.http.observer import NO_ANSWER, Observer, Unobserved
 from exporter.http.pace import Pacer
 from exporter.http.settings import HttpSettings
 from exporter.http.tls import TlsContext
+from exporter.http.tokens import Post
 
 MAX_REDIRECTS = 5
 _ASKS_FOR_A_PAUSE = frozenset({429, 503})
@@ -59,7 +61,8 @@ class HttpClient:
     Whatever asks the source asks through this one, so that pace and pauses hold for all together. Each hop of
     a redirect waits for its turn, has the time-out for itself, and is observed as one request. When a
     connection breaks before the answer begins, aiohttp repeats a GET once; that waits for its turn as well,
-    and is observed together with the first.
+    and is observed together with the first. A request whose credentials are refused is made once more if they
+    can be renewed, in a turn of its own. Tokens are fetched from their issuer at a pace of its own.
     """
 
     def __init__(
@@ -80,9 +83,10 @@ class HttpClient:
         self._settings = settings
         self._clock = clock
         self._observer = observer or Unobserved()
-        self._credentials = credentials or ConfiguredHeaders(settings)
         self._address = Address(settings.url)
+        self._environ = environ
         self._proxy = proxy.choose(settings, self._address.origin, environ)
+        self._tunnel_headers = proxy.tunnel_headers(settings) if self._proxy else None
         self._tls = TlsContext(settings.tls_config) if self._address.origin.scheme == "https" else None
         self._pacer = Pacer(
             settings.requests_per_second,
@@ -91,7 +95,9 @@ class HttpClient:
             sleep=sleep,
             throttled=self._observer.throttled,
         )
+        self._sleep = sleep
         self._session: ClientSession | None = None
+        self._credentials = credentials or authentication.choose(settings, clock, self._post_to)
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,8 +149,10 @@ class HttpClient:
             body: what to send; tell its ``Content-Type`` in *headers*.
 
         Raises:
-            Unreachable: no whole answer came.
-            Unauthorized: a secret's file cannot be read, or the answer was a redirect to a login page.
+            Unreachable: no whole answer came, or none from the issuer of tokens.
+            Unauthorized: a secret's file cannot be read, no token is issued, or the answer was a redirect to
+                a login page.
+            RateLimited, ServerFailed: the issuer of tokens said so.
             Rejected: the answer was a redirect that is not followed.
             Malformed: the answer was larger than the limits, or not compressed as it said.
         """
@@ -161,8 +169,17 @@ class HttpClient:
         raise Rejected(f"{place(method, asked.url)}: redirected more than {MAX_REDIRECTS} times")
 
     async def _exchange(self, asked: _Request) -> Answer:
+        answer, sent = await self._exchange_once(asked)
+        if answer.status == HTTPStatus.UNAUTHORIZED and await self._credentials.refused(sent, answer):
+            answer, _ = await self._exchange_once(asked)
+        return answer
+
+    async def _exchange_once(self, asked: _Request) -> tuple[Answer, Sequence[tuple[str, str]]]:
+        """Ask, and return the answer with the credentials that it answers."""
+        await self._credentials.prepare()
         async with self._pacer.turn():
-            headers = CIMultiDict(await self._credentials.headers(asked.method, asked.url, asked.body))
+            credentials = await self._credentials.headers(asked.method, asked.url, asked.body)
+            headers = CIMultiDict(credentials)
             headers.update(asked.headers)
             context = True if self._tls is None else await self._tls.current()
             began, code = self._clock.monotonic(), NO_ANSWER
@@ -171,7 +188,7 @@ class HttpClient:
                 code = str(answer.status)
             finally:
                 self._observer.requested(asked.endpoint, code, self._clock.monotonic() - began)
-        return answer
+        return answer, credentials
 
     async def _send(
         self, asked: _Request, headers: CIMultiDict[str], *, context: SSLContext | bool
@@ -188,6 +205,7 @@ class HttpClient:
                     ssl=context,
                     server_hostname=self._settings.tls_config.server_name if self._tls else None,
                     proxy=self._proxy,
+                    proxy_headers=self._tunnel_headers,
                     middlewares=(self._pacing_repetitions(),),
                 ) as response,
             ):
@@ -217,6 +235,18 @@ class HttpClient:
                 max_field_size=self._settings.max_header,
             )
         return self._session
+
+    def _post_to(self, issuer: HttpSettings) -> Post:
+        """The way to an issuer of tokens: a client of its own, whose connection is not kept for so long."""
+        client = HttpClient(
+            issuer, clock=self._clock, observer=self._observer, sleep=self._sleep, environ=self._environ
+        )
+
+        async def post(headers: Mapping[str, str], body: bytes) -> Answer:
+            async with client:
+                return await client.request("POST", "token", "", headers=headers, body=body)
+
+        return post
 
     def _pacing_repetitions(self) -> ClientMiddlewareType:
         repeated = False

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from yarl import URL
 
+from exporter.apis.base import Answer
 from exporter.errors import Unauthorized
 from exporter.http.settings import Authorization, BasicAuth, HeaderValues, HttpSettings
 from exporter.secret import Secret
@@ -19,19 +20,41 @@ class Credentials(Protocol):
     """Makes the headers of one request that depend on who asks.
 
     Whoever signs requests or fetches tokens implements this; it is asked before each exchange, and again for
-    each hop of a redirect.
+    each hop of a redirect. What only sends the same headers inherits the rest.
     """
+
+    async def prepare(self) -> None:
+        """Do what takes long, such as to fetch a token, before the request waits for its turn.
+
+        So requests that waited for one token still keep the pace of the source.
+
+        Raises:
+            SourceError: there are no credentials to be had, so that the request is not made.
+        """
+        return
 
     async def headers(self, method: str, url: URL, body: bytes | None) -> Sequence[tuple[str, str]]:
         """The headers to send with this request.
 
         Raises:
-            Unauthorized: there are none, so that the request is not made.
+            SourceError: there are none, so that the request is not made.
         """
         ...
 
+    async def refused(self, sent: Sequence[tuple[str, str]], answer: Answer) -> bool:  # noqa: ARG002 - for those who can renew
+        """Hear that the server answered 401, and tell whether to ask once more, with new headers.
 
-class ConfiguredHeaders:
+        Args:
+            sent: what `headers` made; a token in it may have been replaced meanwhile.
+            answer: what the server said.
+
+        Raises:
+            Unauthorized: the reason is known better than the answer tells it.
+        """
+        return False
+
+
+class ConfiguredHeaders(Credentials):
     """``basic_auth``, ``authorization`` and ``http_headers`` as configured."""
 
     def __init__(self, settings: HttpSettings) -> None:
@@ -70,6 +93,17 @@ def read_secret(file: Path) -> str:
     return text
 
 
+def given_or_read(secret: Secret | None, file: Path | None) -> str:
+    """The secret that is given or in the file; "" if neither is.
+
+    Raises:
+        Unauthorized: the file cannot be read, or holds no single line of text; names the file.
+    """
+    if file is not None:
+        return read_secret(file)
+    return "" if secret is None else secret.reveal()
+
+
 def _headers(settings: HttpSettings) -> Iterator[tuple[str, str]]:
     if settings.basic_auth is not None:
         yield "Authorization", _basic(settings.basic_auth)
@@ -80,25 +114,19 @@ def _headers(settings: HttpSettings) -> Iterator[tuple[str, str]]:
 
 
 def _basic(auth: BasicAuth) -> str:
-    username = _either(Secret(auth.username or ""), auth.username_file)
-    password = _either(auth.password, auth.password_file)
+    username = given_or_read(Secret(auth.username or ""), auth.username_file)
+    password = given_or_read(auth.password, auth.password_file)
     return "Basic " + b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
 def _authorization(auth: Authorization) -> str:
-    return f"{auth.type} {_either(auth.credentials, auth.credentials_file)}"
+    return f"{auth.type} {given_or_read(auth.credentials, auth.credentials_file)}"
 
 
 def _values(header: HeaderValues) -> Iterator[str]:
     yield from header.values
     yield from (secret.reveal() for secret in header.secrets)
     yield from map(read_secret, header.files)
-
-
-def _either(secret: Secret | None, file: Path | None) -> str:
-    if file is not None:
-        return read_secret(file)
-    return "" if secret is None else secret.reveal()
 
 
 def _files(settings: HttpSettings) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from multidict import CIMultiDict
 from yarl import URL
 
 from exporter.errors import ConfigError
@@ -25,6 +26,12 @@ def choose(settings: HttpSettings, url: URL, environ: Mapping[str, str]) -> URL 
     if not found or _is_exempt(url.host or "", url.port or 0, without):
         return None
     return _parse(found)
+
+
+def tunnel_headers(settings: HttpSettings) -> CIMultiDict[str] | None:
+    """What the proxy is told with CONNECT, beside its user and password; None if nothing."""
+    headers = settings.proxy_connect_header.items()
+    return CIMultiDict((name, value.reveal()) for name, values in headers for value in values) or None
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:

@@ -62,6 +62,50 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OAuth2:
+    """A token by the client credentials grant of OAuth 2.0 (RFC 6749 4.4)."""
+
+    client_id: str
+    client_secret: Secret | None = None
+    client_secret_file: Path | None = None
+    scopes: tuple[str, ...] = ()
+    endpoint_params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further parameters of the request for a token."""
+    endpoint: "HttpSettings"
+    """The token endpoint, and how it is spoken to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuaweiIam:
+    """A token of Huawei Cloud's IAM for a user of an account, valid in one project."""
+
+    username: str
+    password: Secret | None = None
+    password_file: Path | None = None
+    domain_name: str
+    """The account that the user belongs to."""
+    project_name: str | None = None
+    project_id: str | None = None
+    endpoint: "HttpSettings"
+    """The address ``/v3/auth/tokens`` of the IAM, and how it is spoken to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuaweiAkSk:
+    """An access key of Huawei Cloud with which requests are signed, each part given or in a file."""
+
+    access_key: str | None = None
+    access_key_file: Path | None = None
+    secret_key: Secret | None = None
+    secret_key_file: Path | None = None
+    security_token: Secret | None = None
+    """What comes with a temporary access key."""
+    security_token_file: Path | None = None
+    project_id: str | None = None
+    """The project to tell in a header, where the path does not tell it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
     """How one server is spoken to."""
 
@@ -69,6 +113,9 @@ class HttpSettings:
     """The base that paths are joined to. Its query, which may hold a secret, goes out with every request."""
     basic_auth: BasicAuth | None = None
     authorization: Authorization | None = None
+    oauth2: OAuth2 | None = None
+    huawei_iam: HuaweiIam | None = None
+    huawei_aksk: HuaweiAkSk | None = None
     http_headers: Mapping[str, HeaderValues] = field(default_factory=dict)
     tls_config: TlsSettings = TlsSettings()
     proxy_url: Secret | None = None
@@ -77,6 +124,8 @@ class HttpSettings:
     """Hosts, domains and networks that are reached without the proxy, separated by commas."""
     proxy_from_environment: bool = False
     """Whether HTTP_PROXY, HTTPS_PROXY and NO_PROXY tell the proxy."""
+    proxy_connect_header: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
+    """Headers for the proxy when it is asked for a tunnel to an https server."""
     follow_redirects: bool = True
     timeout: float = 10.0
     """Seconds from connecting to the last byte; waiting for a turn does not count."""

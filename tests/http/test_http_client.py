@@ -11,7 +11,7 @@ from yarl import URL
 
 from exporter.apis.base import Http
 from exporter.errors import ConnectFailed, Rejected, Unauthorized
-from exporter.http import Authorization, BasicAuth, HeaderValues, HttpClient, HttpSettings
+from exporter.http import Authorization, BasicAuth, Credentials, HeaderValues, HttpClient, HttpSettings
 from exporter.secret import Secret
 from tests.http.fake_clock import FakeClock
 from tests.http.servers import (
@@ -160,7 +160,7 @@ async def test_a_file_without_a_secret_stops_the_request(
 async def test_other_credentials_see_each_request() -> None:
     """Whoever signs is asked for headers with the method, the URL and the body of each exchange."""
 
-    class Signs:
+    class Signs(Credentials):
         async def headers(self, method: str, url: URL, body: bytes | None) -> list[tuple[str, str]]:
             return [("Signature", f"{method} {url.raw_path} {body!r}")]
 

@@ -1,0 +1,175 @@
+"""Keeps a token that another server issues: fetched when needed, renewed in time, once for all who ask."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from yarl import URL
+
+from exporter.apis import reading
+from exporter.apis.base import Answer
+from exporter.clock import Clock
+from exporter.errors import Malformed, Rejected, SourceError, Unauthorized
+from exporter.http.address import place
+from exporter.http.credentials import Credentials
+from exporter.secret import Secret
+
+RENEWED_BEFORE = 300.0
+"""Seconds before its end at which a token is renewed; a short-lived one has a tenth of its life left."""
+HOLD_AFTER_REFUSAL = 300.0
+"""Seconds in which a refused login is not tried again. Huawei locks a user after five wrong passwords in a
+quarter of an hour; see "Login Authentication Policy" in the IAM user guide."""
+HOLD_AFTER_FAILURE = 5.0
+"""Seconds in which a server that issued no token for another reason is not asked again."""
+SPARED = 60.0
+"""Seconds after a token was replaced for a refusal in which no other one is: it would be refused as well."""
+
+Post = Callable[[Mapping[str, str], bytes], Awaitable[Answer]]
+"""Sends headers and a body to the issuer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token, as the header that carries it."""
+
+    name: str
+    value: Secret
+    lifetime: float = math.inf
+    """Seconds; without an end where the issuer tells none, and then used until it is refused."""
+
+
+_NONE = Issued("", Secret(""))
+
+
+class Issuer(Protocol):
+    """Whoever issues tokens."""
+
+    async def issue(self) -> Issued:
+        """Fetch a new token.
+
+        Raises:
+            SourceError: there is none; `Unauthorized` where the issuer refuses us.
+        """
+        ...
+
+
+class TokenHeader(Credentials):
+    """A token in a header, beside the headers that *others* make."""
+
+    def __init__(self, issuer: Issuer, others: Credentials, clock: Clock) -> None:
+        self._issuer = issuer
+        self._others = others
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._token = _NONE
+        self._failure: SourceError | None = None
+        self._renewed_at = self._dies_at = self._spared_until = -math.inf
+
+    async def prepare(self) -> None:
+        """Have a token that lives, so that it need not be waited for in turn."""
+        await self._current()
+
+    async def headers(self, method: str, url: URL, body: bytes | None) -> Sequence[tuple[str, str]]:
+        """The token's header after those of the others."""
+        token = await self._current()
+        return (*await self._others.headers(method, url, body), (token.name, token.value.reveal()))
+
+    async def refused(self, sent: Sequence[tuple[str, str]], answer: Answer) -> bool:  # noqa: ARG002 - 401 says all
+        """Drop the token if it is the one that was refused; another is worth a try, but not all the time."""
+        if (self._token.name, self._token.value.reveal()) not in sent:
+            return True
+        now = self._clock.monotonic()
+        if now < self._spared_until:
+            return False
+        self._token, self._dies_at, self._spared_until = _NONE, -math.inf, now + SPARED
+        if self._failure is None:
+            self._renewed_at = -math.inf
+        return True
+
+    async def _current(self) -> Issued:
+        """The token; whoever finds another waiting for a new one shares what comes of it."""
+        async with self._lock:
+            if self._clock.monotonic() >= self._renewed_at:
+                await self._renew()
+        if self._failure is not None and self._clock.monotonic() >= self._dies_at:
+            raise self._failure.with_traceback(None)
+        return self._token
+
+    async def _renew(self) -> None:
+        """Fetch a token; if there is none, the old one is used for as long as it lives."""
+        asked = self._clock.monotonic()
+        try:
+            self._token, self._failure = await self._issuer.issue(), None
+        except SourceError as error:
+            self._failure = error
+            self._renewed_at = self._clock.monotonic() + _hold(error)
+        else:
+            lifetime = self._token.lifetime
+            self._renewed_at = asked + lifetime - min(lifetime / 10, RENEWED_BEFORE)
+            self._dies_at = self._clock.monotonic() + lifetime
+
+
+def _hold(error: SourceError) -> float:
+    least = HOLD_AFTER_REFUSAL if isinstance(error, Unauthorized) else HOLD_AFTER_FAILURE
+    return max(least, error.retry_after or 0.0)
+
+
+class TokenEndpoint:
+    """Where tokens are issued: whatever keeps us from one is told as an error, without the secrets.
+
+    Args:
+        block: the name of the configuration's block, to begin errors with.
+        url: the endpoint's address.
+        post: sends a request there.
+    """
+
+    def __init__(self, block: str, url: str, post: Post) -> None:
+        self._block = block
+        self._place = f"{block}: {place('POST', URL(url))}"
+        self._post = post
+
+    async def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Ask for a token.
+
+        Raises:
+            Unreachable: no whole answer came.
+            Unauthorized: the answer was a redirect, or not to be read.
+        """
+        try:
+            return await self._post(headers, body)
+        except (Rejected, Malformed) as error:
+            # Theirs speak of one request; without a token no request can be made.
+            raise Unauthorized(f"{self._block}: {error}") from None
+        except SourceError as error:
+            raise type(error)(f"{self._block}: {error}", retry_after=error.retry_after) from None
+
+    def refusal(self, answer: Answer, told: str, secrets: Sequence[str]) -> SourceError:
+        """The error for an answer that is no success.
+
+        Args:
+            answer: what came.
+            told: the error in it, if that was found.
+            secrets: what was sent and must not be repeated.
+        """
+        words = told or answer.text()
+        for secret in filter(None, secrets):
+            words = words.replace(secret, "<secret>")
+        error = reading.refusal(answer, " ".join(words.split()) or "nothing said")
+        kind = Unauthorized if isinstance(error, Rejected | Malformed) else type(error)
+        return kind(f"{self._place}: {error}", retry_after=error.retry_after)
+
+    def without_token(self, expected: str) -> Unauthorized:
+        """The error for a success that holds no token; never repeats it, for it may hold one elsewhere."""
+        return Unauthorized(f"{self._place}: the answer holds no {expected}; check the url")
+
+
+def is_success(answer: Answer) -> bool:
+    """Whether a token may be expected in the answer."""
+    return answer.status // 100 == 2  # noqa: PLR2004 - RFC 9110 15.3
+
+
+def is_header_value(token: object) -> bool:
+    """Whether a token can be sent in a header."""
+    return isinstance(token, str) and token != "" and token.isascii() and token.isprintable()
