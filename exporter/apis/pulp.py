@@ -26,6 +26,7 @@ STATUSES = {
     "skipped": Status.SKIPPED,
 }
 """``canceling`` has not ended: a worker still works on it, or must first become free to drop it."""
+_NOT_BEGUN = STATUSES | {"canceling": Status.PENDING}
 _UNFINISHED = "waiting,running,canceling"
 _FIELDS = (
     "pulp_href,state,name,pulp_created,unblocked_at,started_at,finished_at,error,parent_task,progress_reports"
@@ -123,16 +124,17 @@ def parse(document: Mapping[str, Any]) -> Task:
     message, detail = _error(document.get("error"))
     code = _CODE.match(message)
     done, total = _progress(document.get("progress_reports"))
+    started_at = reading.iso8601(document.get("started_at"))
     return Task(
         id=_uuid(reading.identity(document["pulp_href"])),
-        status=reading.status(STATUSES, word),
+        status=_status(word, started_at),
         word=word,
         operation=name,
         name=name,
         progress=reading.fraction(done, total),
         created_at=reading.iso8601(document.get("pulp_created")),
         ready_at=reading.iso8601(document.get("unblocked_at")),
-        started_at=reading.iso8601(document.get("started_at")),
+        started_at=started_at,
         finished_at=reading.iso8601(document.get("finished_at")),
         message=message,
         error_code=code[1] if code else "",
@@ -152,6 +154,11 @@ def parse_page(document: Mapping[str, Any], date: datetime | None = None) -> _Pa
         next_offset=parse_qs(urlsplit(following).query)["offset"][0] if following else "",
         date=date,
     )
+
+
+def _status(word: str, started_at: datetime | None) -> Status:
+    """A task that is cancelled while it waits has not begun, and never will."""
+    return reading.status(STATUSES if started_at else _NOT_BEGUN, word)
 
 
 def _error(error: object) -> tuple[str, str]:

@@ -88,7 +88,7 @@ def test_a_completed_sync() -> None:
         ("waiting", Status.PENDING, None),
         ("running_early", Status.RUNNING, None),
         ("running", Status.RUNNING, 0.168),
-        ("canceling", Status.RUNNING, None),
+        ("canceling", Status.PENDING, None),
         ("canceled", Status.CANCELLED, 0.168),
         ("failed", Status.ERROR, None),
         ("worker_missing", Status.ERROR, None),
@@ -98,6 +98,11 @@ def test_recorded_tasks(name: str, status: Status, progress: float | None) -> No
     """Only reports that know their total make a progress; canceling has not ended."""
     task = parse(document(name))
     assert (task.status, task.progress) == (status, progress)
+
+
+def test_a_task_that_is_cancelled_at_work_is_still_running() -> None:
+    """Only one that has not started yet will never run; neither has ended."""
+    assert parse(document("canceling") | {"started_at": "2026-11-21T18:05:00Z"}).status is Status.RUNNING
 
 
 def test_a_skipped_task_has_ended() -> None:
