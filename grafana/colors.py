@@ -12,7 +12,7 @@ from exporter.model import Status
 
 COLORS: dict[Status, str] = {
     Status.PENDING: "#88CCEE",
-    Status.RUNNING: "#0072B2",
+    Status.RUNNING: "#1F5FBF",
     Status.SUSPENDED: "#F0E442",
     Status.SUCCESS: "#117733",
     Status.WARNING: "#E69F00",

@@ -54,7 +54,7 @@ def _state() -> shared.Panels:
     return [
         status(
             Text(
-                "Status", "What the task is doing; an id that runs again after a failure has both.{NO_TASK}"
+                "Status", f"What the task is doing; an id that runs again after a failure has both.{NO_TASK}"
             ),
             f"max by (status) ({selector('asynctask_task_status', RUN)})",
         ),

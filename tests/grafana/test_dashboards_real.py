@@ -1,0 +1,180 @@
+"""The dashboards against a real Prometheus that scrapes the demonstration, twice over."""
+
+import asyncio
+import json
+import math
+import re
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from tests.grafana.reading import ROOT, Query, filled, queries
+from tests.grafana.relay import Relay
+from tests.real.program import free_port
+from tests.real.prometheus import PrometheusServer
+from tests.real.waiting import until
+
+RULES = (ROOT / "prometheus" / "recording.yml").read_text(encoding="utf-8")
+SPEED = 40
+LIVE_SECONDS = 10
+ENOUGH_RUNS = 150
+NOT_IN_THE_DEMONSTRATION = {
+    "Duration against last week": "there was no last week",
+    "Notification queue": "no receiver is configured",
+    "Notifications": "no receiver is configured",
+}
+SUMMED = "asynctask-exporter"
+"""The dashboard whose numbers are the exporters' own work: two do twice as much."""
+
+ONE_OF_TWO = '", instance="a'
+"""Put behind the sources that are chosen, it chooses one of the two exporters as well."""
+
+Series = dict[str, float]
+
+
+class ExemplaryPrometheus(PrometheusServer):
+    """A Prometheus that keeps exemplars."""
+
+    def command(self) -> list[str]:
+        """As any other, with the feature."""
+        return [*super().command(), "--enable-feature=exemplar-storage"]
+
+
+def configuration(address: str) -> str:
+    """Scrape the same exporter under two names, as two replicas that know the same."""
+    targets = [{"targets": [address], "labels": {"instance": instance}} for instance in ("a", "b")]
+    return yaml.safe_dump(
+        {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": ["recording.yml"],
+            "scrape_configs": [{"job_name": "asynctask-exporter", "static_configs": targets}],
+        }
+    )
+
+
+@asynccontextmanager
+async def demonstration() -> AsyncIterator[str]:
+    """The exporter with its simulated systems; the address of its metrics."""
+    address = f"127.0.0.1:{free_port()}"
+    program = [
+        sys.executable,
+        "-m",
+        "exporter",
+        "demo",
+        f"--speed={SPEED}",
+        f"--web.listen-address={address}",
+    ]
+    process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.DEVNULL)
+    try:
+        yield f"http://{address}/metrics"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def begun(relay: Relay) -> None:
+    """Wait until so many runs have ended that most kinds of series are there."""
+
+    async def enough() -> bool:
+        try:
+            text = await relay.take()
+        except aiohttp.ClientError:
+            return False
+        ended = re.findall(r"^asynctask_finished_total\{.*\} (\S+)$", text, flags=re.MULTILINE)
+        return sum(map(float, ended)) >= ENOUGH_RUNS
+
+    await until("enough runs ended", enough)
+
+
+async def scraped(prometheus: PrometheusServer) -> None:
+    """Wait until both targets have been scraped after now."""
+    now = time.time()
+
+    async def both() -> bool:
+        times = await prometheus.query("timestamp(asynctask_exporter_build_info)")
+        return len(times) == 2 and min(sample.value for sample in times) > now
+
+    await until("both targets are scraped", both)
+
+
+@asynccontextmanager
+async def stack() -> AsyncIterator[PrometheusServer]:
+    """A Prometheus with some seconds of the demonstration, at a moment when nothing moves."""
+    async with demonstration() as url, Relay(url) as relay:
+        await begun(relay)
+        files = {"recording.yml": RULES}
+        async with ExemplaryPrometheus(configuration(relay.address), files) as prometheus:
+            await scraped(prometheus)
+            end = time.monotonic() + LIVE_SECONDS
+            while time.monotonic() < end:
+                await relay.take()
+                await scraped(prometheus)
+            yield prometheus
+
+
+async def evaluate(prometheus: PrometheusServer, query: Query, at: float, scope: str = "") -> Series:
+    """The series of an answer; *scope* further narrows what sources are chosen."""
+    expr = query.expr.replace('task_id="$task"', 'task_id=~".+"')
+    values = {"source": f".*{scope}", "__rate_interval": "2m", "__range": "5m"}
+    answer = await prometheus.get("/api/v1/query", query=filled(expr, **values), time=str(at))
+    result = answer["data"]["result"]
+    return {json.dumps(one["metric"], sort_keys=True): float(one["value"][1]) for one in result}
+
+
+def differ(one: Series, two: Series) -> bool:
+    """Whether two answers tell different stories; scrapes of different moments may differ a little."""
+    return one.keys() != two.keys() or any(
+        not math.isclose(one[key], two[key], rel_tol=0.35, abs_tol=0.5)
+        for key in one
+        if not math.isnan(one[key]) and not math.isnan(two[key])
+    )
+
+
+async def empty(prometheus: PrometheusServer, at: float) -> list[Query]:
+    """The queries that return nothing."""
+    return [query for query in queries() if not await evaluate(prometheus, query, at)]
+
+
+async def doubled(prometheus: PrometheusServer, at: float) -> list[str]:
+    """The queries about tasks that two exporters answer in another way than one of them."""
+    return [
+        str(query)
+        for query in queries()
+        if query.dashboard != SUMMED
+        and differ(
+            await evaluate(prometheus, query, at),
+            await evaluate(prometheus, query, at, ONE_OF_TWO),
+        )
+    ]
+
+
+async def exemplars(prometheus: PrometheusServer, at: float) -> list[dict[str, Any]]:
+    """The exemplars of durations."""
+    times = {"start": str(at - 3600), "end": str(at)}
+    answer = await prometheus.get(
+        "/api/v1/query_exemplars", query="asynctask_duration_seconds_bucket", **times
+    )
+    return [exemplar for series in answer["data"] for exemplar in series["exemplars"]]
+
+
+@pytest.mark.timeout(100)
+async def test_dashboards_show_the_demonstration() -> None:
+    """Every panel has data, two exporters tell what one does, and runs have exemplars."""
+    naive = Query("", "", "", "", 'sum(asynctask_tasks{source=~"$source"})')
+    async with stack() as prometheus:
+        at = time.time()
+        silent = await empty(prometheus, at)
+        assert {query.panel for query in silent} <= NOT_IN_THE_DEMONSTRATION.keys(), [*map(str, silent)]
+        assert all("Empty " in query.description for query in silent)
+        assert await doubled(prometheus, at) == []
+        assert differ(
+            await evaluate(prometheus, naive, at), await evaluate(prometheus, naive, at, ONE_OF_TWO)
+        )
+        assert all("task_id" in exemplar["labels"] for exemplar in await exemplars(prometheus, at))
+        assert await exemplars(prometheus, at)
