@@ -4,9 +4,12 @@ All durations are seconds (float), all sizes bytes (int), all paths absolute.
 """
 
 from exporter.config.alerting import Alerting
-from exporter.config.client import Authorization, BasicAuth, Header, HttpClient, TlsConfig
+from exporter.config.client import Authorization, BasicAuth, Header, HttpClient
+from exporter.config.connection import TlsConfig
 from exporter.config.document import Config, Metrics, Storage, schema
+from exporter.config.huawei import HuaweiAkSk, HuaweiIam
 from exporter.config.loading import load, parse
+from exporter.config.oauth2 import OAuth2
 from exporter.config.polling import OperationRule, Polling
 from exporter.config.source import Source
 from exporter.config.targets import FileSdConfig, HttpSdConfig, StaticConfig
@@ -20,7 +23,10 @@ __all__ = [
     "Header",
     "HttpClient",
     "HttpSdConfig",
+    "HuaweiAkSk",
+    "HuaweiIam",
     "Metrics",
+    "OAuth2",
     "OperationRule",
     "Polling",
     "Source",

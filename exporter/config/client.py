@@ -1,25 +1,23 @@
 """The HTTP client block of Prometheus, as a source and an http_sd_config have it inline."""
 
-from dataclasses import fields
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from exporter.config.connection import Connection, as_settings
+from exporter.config.huawei import HuaweiAkSk, HuaweiIam
+from exporter.config.oauth2 import OAuth2
 from exporter.config.section import Section, mistakes_at
-from exporter.config.values import (
-    AuthType,
-    FilePath,
-    HeaderName,
-    HeaderValue,
-    Many,
-    ProxyUrl,
-    SecretLines,
-    SecretText,
-)
+from exporter.config.values import AuthType, FilePath, HeaderName, HeaderValue, Many, SecretText
 from exporter.http import settings
-from exporter.http.settings import HttpSettings, TlsVersion
+from exporter.http.settings import HttpSettings
 
-T = TypeVar("T")
+AUTHENTICATION = ("basic_auth", "authorization", "oauth2", "huawei_iam", "huawei_aksk")
+"""The ways to tell a server who we are; they exclude one another."""
+_MADE = {
+    "huawei_iam": {"x-auth-token"},
+    "huawei_aksk": {"x-sdk-date", "x-project-id", "x-security-token"},
+}
 
 
 class BasicAuth(Section):
@@ -78,69 +76,29 @@ class Header(Section):
         return self
 
 
-class TlsConfig(Section):
-    """TLS towards the server."""
-
-    ca: str | None = None
-    """Certificates in PEM of the authorities to trust instead of the system's."""
-    ca_file: FilePath | None = None
-    """A file with the certificates of the authorities to trust instead of the system's."""
-    cert: str | None = None
-    """The client's certificate in PEM."""
-    cert_file: FilePath | None = None
-    """A file with the client's certificate."""
-    key: SecretLines | None = None
-    """The client's key in PEM."""
-    key_file: FilePath | None = None
-    """A file with the client's key."""
-    server_name: str | None = None
-    """The name that the server's certificate must be for, if not the host of the URL."""
-    insecure_skip_verify: bool = False
-    """Whether to accept any certificate. Anybody on the way can then read the credentials."""
-    min_version: TlsVersion = "TLS12"
-    """The oldest TLS version to accept."""
-    max_version: TlsVersion | None = None
-    """The newest TLS version to offer; by default the newest there is."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        for name in ("ca", "cert", "key"):
-            self.only_one_of(name, f"{name}_file")
-        if (self.cert is None and self.cert_file is None) != (self.key is None and self.key_file is None):
-            raise ValueError("a client certificate needs both cert (or cert_file) and key (or key_file)")
-        if self.max_version is not None and self.max_version < self.min_version:
-            raise ValueError(f"min_version {self.min_version} is newer than max_version {self.max_version}")
-        return self
-
-
-class HttpClient(Section):
+class HttpClient(Connection):
     """How to speak HTTP to a server."""
 
     basic_auth: BasicAuth | None = None
-    """User name and password. Excludes `authorization`."""
+    """User name and password. Of this and the four that follow, one at the most."""
     authorization: Authorization | None = None
-    """The `Authorization` header. Excludes `basic_auth`."""
+    """The `Authorization` header."""
+    oauth2: OAuth2 | None = None
+    """A token from an OAuth 2.0 server."""
+    huawei_iam: HuaweiIam | None = None
+    """A token from Huawei Cloud's IAM."""
+    huawei_aksk: HuaweiAkSk | None = None
+    """Requests signed with an access key of Huawei Cloud."""
     http_headers: dict[HeaderName, Header] = Field(default={})
     """Headers to send with each request, by name."""
-    tls_config: TlsConfig = TlsConfig()
-    """TLS towards the server."""
-    proxy_url: ProxyUrl | None = None
-    """The HTTP proxy to go through."""
-    no_proxy: str | None = None
-    """Hosts, domains and networks to reach without the proxy, separated by commas. Needs `proxy_url`."""
-    proxy_from_environment: bool = False
-    """Whether HTTP_PROXY, HTTPS_PROXY and NO_PROXY tell the proxy. Excludes `proxy_url` and `no_proxy`."""
     follow_redirects: bool = True
     """Whether to follow redirects. Credentials are never sent to another host."""
 
     @model_validator(mode="after")
     def _check_client(self) -> Self:
-        self.only_one_of("basic_auth", "authorization")
-        if self.proxy_from_environment and (self.proxy_url or self.no_proxy):
-            raise ValueError("proxy_from_environment excludes proxy_url and no_proxy; keep one way")
-        if self.no_proxy and not self.proxy_url:
-            raise ValueError("no_proxy needs proxy_url")
+        self.only_one_of(*AUTHENTICATION)
         self._check_headers_differ()
+        self._check_headers_are_not_made()
         return self
 
     def client_settings(self, url: str, **limits: Any) -> HttpSettings:  # noqa: ANN401 - of several types
@@ -150,17 +108,16 @@ class HttpClient(Section):
             url: the base that it joins paths to.
             limits: further fields of `HttpSettings`.
         """
-        return HttpSettings(
-            url=url,
-            basic_auth=_same(settings.BasicAuth, self.basic_auth) if self.basic_auth else None,
-            authorization=_same(settings.Authorization, self.authorization) if self.authorization else None,
+        return self.connection_settings(
+            url,
+            basic_auth=self.basic_auth and as_settings(settings.BasicAuth, self.basic_auth),
+            authorization=self.authorization and as_settings(settings.Authorization, self.authorization),
+            oauth2=self.oauth2 and self.oauth2.settings,
+            huawei_iam=self.huawei_iam and self.huawei_iam.settings,
+            huawei_aksk=self.huawei_aksk and self.huawei_aksk.settings,
             http_headers={
-                name: _same(settings.HeaderValues, header) for name, header in self.http_headers.items()
+                name: as_settings(settings.HeaderValues, header) for name, header in self.http_headers.items()
             },
-            tls_config=_same(settings.TlsSettings, self.tls_config),
-            proxy_url=self.proxy_url,
-            no_proxy=self.no_proxy,
-            proxy_from_environment=self.proxy_from_environment,
             follow_redirects=self.follow_redirects,
             **limits,
         )
@@ -172,7 +129,8 @@ class HttpClient(Section):
                 raise mistakes_at({("http_headers", name): f"is the same header as {other!r}"})
             seen[name.lower()] = name
 
-
-def _same(kind: type[T], section: Section) -> T:
-    """The client's own dataclass, whose fields have the names of the section's."""
-    return kind(**{field.name: getattr(section, field.name) for field in fields(kind)})  # type: ignore[arg-type]
+    def _check_headers_are_not_made(self) -> None:
+        for block, made in _MADE.items():
+            for name in self.http_headers:
+                if getattr(self, block) is not None and name.lower() in made:
+                    raise mistakes_at({("http_headers", name): f"is a header that {block} makes; keep one"})

@@ -6,19 +6,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from exporter.config.client import AUTHENTICATION
 from exporter.config.document import Config
 from exporter.config.mistakes import describe
 from exporter.config.source import Defaults
 from exporter.errors import ConfigError
 from exporter.yamltext import YamlMistake, load_yaml
 
-_DISPLACES = {
-    "authorization": ("basic_auth",),
-    "basic_auth": ("authorization",),
+_DISPLACES: dict[str, tuple[str, ...]] = {
+    **{kind: tuple(other for other in AUTHENTICATION if other != kind) for kind in AUTHENTICATION},
+    "project_id": ("project_name",),
+    "project_name": ("project_id",),
     "proxy_from_environment": ("proxy_url", "no_proxy"),
     "proxy_url": ("proxy_from_environment",),
 }
-_FLAT = ("http_headers", "labels")
+_FLAT = ("http_headers", "labels", "proxy_connect_header", "endpoint_params")
 """Mappings whose keys are the user's own names, each value taken whole."""
 
 

@@ -31,6 +31,7 @@ _WORDS = {
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",
     "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
     "literal_error": "must be one of {expected}",
 }
 

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from exporter.config.alerting import Alerting, Alertmanagers, AlertmanagerTargets, Webhook
-from exporter.config.client import Authorization, BasicAuth, Header, HttpClient, TlsConfig
+from exporter.config.client import Authorization, BasicAuth, Header, HttpClient
+from exporter.config.connection import Connection, TlsConfig
 from exporter.config.document import Config, Metrics, Storage
+from exporter.config.huawei import HuaweiAkSk, HuaweiIam
+from exporter.config.oauth2 import OAuth2
 from exporter.config.polling import OperationRule, Polling
 from exporter.config.section import Section
 from exporter.config.source import Defaults, Source
@@ -35,7 +38,11 @@ TITLES: Mapping[type[Section], str] = {
     HttpClient: "http_client",
     BasicAuth: "basic_auth",
     Authorization: "authorization",
+    OAuth2: "oauth2",
+    HuaweiIam: "huawei_iam",
+    HuaweiAkSk: "huawei_aksk",
     Header: "header",
+    Connection: "connection",
     TlsConfig: "tls_config",
     Metrics: "metrics",
     Storage: "storage",

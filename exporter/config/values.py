@@ -173,9 +173,13 @@ def _check_label_name(name: str) -> str:
     return name
 
 
-def _check_header_name(name: str) -> str:
+def _check_token(name: str) -> str:
     if not _TOKEN.fullmatch(name):
         raise ValueError("is not the name of an HTTP header")
+    return name
+
+
+def _check_header_name(name: str) -> str:
     if _OUR_HEADERS.fullmatch(name):
         raise ValueError("is a header that may not be set here")
     return name
@@ -257,6 +261,10 @@ LabelValue = Annotated[
 ]
 LabelName = Annotated[str, AfterValidator(_check_label_name), Field(title="label name")]
 SourceName = Annotated[str, AfterValidator(_check_source_name), Field(title="name")]
-HeaderName = Annotated[str, AfterValidator(_check_header_name), Field(title="header name")]
+HeaderName = Annotated[
+    str, AfterValidator(_check_token), AfterValidator(_check_header_name), Field(title="header name")
+]
+ConnectHeaderName = Annotated[str, AfterValidator(_check_token), Field(title="header name")]
+"""The name of a header for a proxy: it may be told what servers may not, such as `Proxy-Authorization`."""
 HeaderValue = Annotated[str, AfterValidator(_check_header_value), Field(title="text")]
 AuthType = Annotated[str, AfterValidator(_check_auth_type), Field(title="text")]

@@ -21,13 +21,14 @@ class OAuth2Tokens:
     """Issues tokens of one OAuth 2.0 server.
 
     The client is told in the Authorization header, as RFC 6749 2.3.1 prefers it; a server that refuses that
-    is told in the form. The way that worked is kept.
+    is told in the form. The way that worked is kept. A client without a secret has a certificate.
     """
 
     def __init__(self, settings: OAuth2, post: Post) -> None:
         self._settings = settings
         self._endpoint = TokenEndpoint("oauth2", settings.endpoint.url, post)
-        self._ways: Sequence[_Way] = (_in_header, _in_form)
+        has_secret = settings.client_secret or settings.client_secret_file
+        self._ways: Sequence[_Way] = (_in_header, _in_form) if has_secret else (_by_certificate,)
 
     async def issue(self) -> Issued:
         """Fetch a new token.
@@ -79,6 +80,11 @@ def _in_header(client_id: str, secret: str) -> tuple[dict[str, str], dict[str, s
 
 def _in_form(client_id: str, secret: str) -> tuple[dict[str, str], dict[str, str]]:
     return {}, {"client_id": client_id, "client_secret": secret}
+
+
+def _by_certificate(client_id: str, _secret: str) -> tuple[dict[str, str], dict[str, str]]:
+    """RFC 8705 2: the connection proves who we are."""
+    return {}, {"client_id": client_id}
 
 
 def _basic(client_id: str, secret: str) -> str:

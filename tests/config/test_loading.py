@@ -115,6 +115,9 @@ def test_defaults_are_merged_and_the_source_wins() -> None:
         ({"password": "p"}, {"password_file": "f", "username": "u"}, {"password", "username"}),
         ({"password_file": "f"}, {"password": "p"}, {"password_file"}),
         ({"ca_file": None}, {"ca": "PEM"}, {"ca_file", "ca"}),
+        ({"oauth2": {"client_id": "c"}}, {"basic_auth": {"username": "u"}}, {"oauth2"}),
+        ({"huawei_aksk": {"access_key": "a"}}, {"huawei_iam": {"username": "u"}}, {"huawei_aksk"}),
+        ({"project_id": "i"}, {"project_name": "n", "username": "u"}, {"project_id", "username"}),
     ],
 )
 def test_what_excludes_each_other_is_not_inherited_together(
@@ -159,6 +162,25 @@ sources:
     tls_config: {cert: PEM, key: geheim3}
     proxy_url: http://user:geheim4@proxy:3128
     http_sd_configs: [{url: 'http://launcher?key=geheim7', authorization: {credentials: geheim5}}]
+    proxy_connect_header: {Proxy-Authorization: [geheim8]}
+  - name: b
+    api: pulp
+    url: https://pulp.example.com
+    oauth2:
+      client_id: c
+      client_secret: geheim9
+      token_url: https://id.example.com/token?key=geheim10
+      tls_config: {cert: PEM, key: geheim11}
+      proxy_url: http://user:geheim12@proxy:3128
+  - name: c
+    api: pulp
+    url: https://pulp.example.com
+    huawei_iam:
+      {auth_url: 'https://iam.example.com', username: u, password: geheim13, domain_name: d, project_id: p}
+  - name: d
+    api: pulp
+    url: https://pulp.example.com
+    huawei_aksk: {access_key: a, secret_key: geheim14, security_token: geheim15}
 defaults: {basic_auth: {username: admin, password: geheim6}}
 """
 
@@ -207,6 +229,61 @@ def test_the_http_client_gets_the_whole_block() -> None:
         requests_per_second=0.5,
         concurrency=found.api_class.pace.concurrency,
     )
+
+
+def test_oauth2_has_a_connection_of_its_own() -> None:
+    """What fetches tokens has the block's own TLS and proxy, and not the source's."""
+    found = source(
+        "tls_config: {ca_file: ca.pem}\nproxy_url: http://proxy:3128\nproxy_connect_header: {X-A: [a, b]}\n"
+        "oauth2: {client_id: c, client_secret_file: s, token_url: 'https://id.example.com/t', "
+        "scopes: [r, w], endpoint_params: {audience: x}, tls_config: {ca_file: id.pem}, "
+        "proxy_from_environment: true}"
+    ).http_settings
+    assert found.proxy_connect_header == {"X-A": (Secret("a"), Secret("b"))}
+    assert found.oauth2 == http.OAuth2(
+        client_id="c",
+        client_secret_file=BASE / "s",
+        scopes=("r", "w"),
+        endpoint_params={"audience": "x"},
+        endpoint=http.HttpSettings(
+            url="https://id.example.com/t",
+            tls_config=http.TlsSettings(ca_file=BASE / "id.pem"),
+            proxy_from_environment=True,
+        ),
+    )
+
+
+@pytest.mark.parametrize("auth_url", ["https://iam.example.com", "https://iam.example.com/v3/"])
+def test_the_iam_is_logged_in_to_below_v3(auth_url: str) -> None:
+    """The address of the IAM may be told with or without the version of its API."""
+    found = source(
+        f"huawei_iam: {{auth_url: '{auth_url}', username: u, password_file: pw, "
+        "domain_name: d, project_id: p}"
+    ).http_settings.huawei_iam
+    assert found == http.HuaweiIam(
+        username="u",
+        password_file=BASE / "pw",
+        domain_name="d",
+        project_id="p",
+        endpoint=http.HttpSettings(url="https://iam.example.com/v3/auth/tokens"),
+    )
+
+
+def test_an_access_key_may_be_in_files() -> None:
+    """Temporary keys are three parts that change together, so each may be in a file."""
+    found = source("huawei_aksk: {access_key_file: a, secret_key_file: s, security_token_file: t}")
+    assert found.http_settings.huawei_aksk == http.HuaweiAkSk(
+        access_key_file=BASE / "a", secret_key_file=BASE / "s", security_token_file=BASE / "t"
+    )
+
+
+def test_a_client_certificate_is_proof_enough() -> None:
+    """An OAuth 2.0 client with a certificate needs no secret."""
+    found = source(
+        "oauth2: {client_id: c, token_url: 'https://id.example.com', tls_config: {cert_file: c, key_file: k}}"
+    )
+    assert found.oauth2 is not None
+    assert found.oauth2.client_secret is None
 
 
 def test_an_address_of_ids_has_a_client_of_its_own() -> None:

@@ -1,0 +1,83 @@
+"""The two ways to tell Huawei Cloud who we are: a token of its IAM, or an access key that signs."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from exporter.config.connection import Connection, as_settings
+from exporter.config.section import Section
+from exporter.config.values import BaseUrl, FilePath, HeaderValue, SecretText
+from exporter.http import settings
+from exporter.http.huawei_iam import TOKENS_PATH
+
+
+class HuaweiIam(Connection):
+    """A token from Huawei Cloud's IAM, sent as `X-Auth-Token`.
+
+    It is fetched when it is first needed, and again before it ends and when it is refused. After a refused
+    login the next one waits five minutes, for the IAM locks users out.
+    """
+
+    auth_url: BaseUrl
+    """The IAM of the region, such as `https://iam.eu-west-101.myhuaweicloud.eu`; it may end in `/v3`."""
+    username: str = Field(min_length=1)
+    """The user's name."""
+    password: SecretText | None = None
+    """The user's password."""
+    password_file: FilePath | None = None
+    """A file with the user's password; read at each login."""
+    domain_name: str = Field(min_length=1)
+    """The name of the account that the user belongs to."""
+    project_name: str | None = None
+    """The project that the token is for, by its name, such as `eu-west-101`."""
+    project_id: str | None = None
+    """The project that the token is for, by its id. Excludes `project_name`."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.only_one_of("password", "password_file")
+        if self.password is None and self.password_file is None:
+            raise ValueError("needs password or password_file")
+        self.only_one_of("project_name", "project_id")
+        if not (self.project_name or self.project_id):
+            raise ValueError("needs project_name or project_id")
+        return self
+
+    @property
+    def settings(self) -> settings.HuaweiIam:
+        """What fetches the tokens is set up with."""
+        url = self.auth_url.removesuffix("/v3") + TOKENS_PATH
+        return as_settings(settings.HuaweiIam, self, endpoint=self.connection_settings(url))
+
+
+class HuaweiAkSk(Section):
+    """An access key of Huawei Cloud (AK/SK), with which each request is signed. The clock must be right."""
+
+    access_key: HeaderValue | None = None
+    """The access key's id (AK)."""
+    access_key_file: FilePath | None = None
+    """A file with the access key's id; read on each use."""
+    secret_key: SecretText | None = None
+    """The secret access key (SK)."""
+    secret_key_file: FilePath | None = None
+    """A file with the secret access key; read on each use."""
+    security_token: SecretText | None = None
+    """The security token that comes with a temporary access key."""
+    security_token_file: FilePath | None = None
+    """A file with the security token; read on each use."""
+    project_id: HeaderValue | None = None
+    """The project's id, sent as `X-Project-Id`: wanted for the keys of subprojects."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("access_key", "secret_key", "security_token"):
+            self.only_one_of(name, f"{name}_file")
+        for name in ("access_key", "secret_key"):
+            if getattr(self, name) is None and getattr(self, f"{name}_file") is None:
+                raise ValueError(f"needs {name} or {name}_file")
+        return self
+
+    @property
+    def settings(self) -> settings.HuaweiAkSk:
+        """What signs the requests is set up with."""
+        return as_settings(settings.HuaweiAkSk, self)
