@@ -3,12 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PULP := .cache/pulp-venv
 SEED ?= 7
 SPEED ?= 1
 KILLS ?= 200
+TASKS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format rules dashboards schema-docs test-real campaign-restart lock clean
+.PHONY: help setup demo test check format rules dashboards schema-docs test-real campaign-restart campaign-paging lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -47,12 +49,22 @@ rules: setup ## Write the alert and recording rules anew from their table
 dashboards: setup ## Write the Grafana dashboards' JSON anew from their Python
 	$(BIN)/python -m grafana.build
 
-test-real: setup ## Install a real Pulp 3 and poll it: real syncs, one failing, one cancelled
+$(PULP)/ready: requirements/pulp.txt
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/install-packages python3-venv
+	$(PYTHON) -m venv $(PULP)
+	$(PULP)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pulp.txt
+	@touch $@
+
+test-real: setup $(PULP)/ready ## Install a real Pulp 3 and poll it: real syncs, one failing, one cancelled
 	scripts/install-packages postgresql
 	$(BIN)/python -m pytest tests_real --override-ini timeout=1500 -s
 
 campaign-restart: setup ## Kill the exporter KILLS times and compare its counters with the truth
 	$(BIN)/python -m tests.campaigns.restart --kills $(KILLS)
+
+campaign-paging: setup ## Follow TASKS tasks to the pager, both ways, through all sorts of trouble
+	scripts/install-packages prometheus prometheus-alertmanager
+	$(BIN)/python -m tests.campaigns.paging --tasks $(TASKS)
 
 lock: setup ## Lock the requirements anew, with hashes
 	$(BIN)/python -m pip install --quiet uv

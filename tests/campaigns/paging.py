@@ -43,7 +43,6 @@ ALERTS = {"error": "AsyncTaskFailed", "timed_out": "AsyncTaskTimedOut"}
 _GAP = 0.2
 """Seconds between two tasks, on average."""
 _OUTAGE = 3.0
-_SETTLING = 120.0
 _QUIET = 5.0
 """Seconds for which a page too many is waited for at the end."""
 _FOREVER = timedelta(days=30)
@@ -61,6 +60,8 @@ class Plan:
     seed: int = 1
     sabotage: bool = False
     ways: tuple[str, ...] = (RULES, SIDECAR)
+    patience: float = 120.0
+    """Seconds for the last pages to come: an Alertmanager that was away is told again within a minute."""
 
 
 @dataclass
@@ -226,7 +227,7 @@ class Campaign:
             return ended and all(failures.keys() <= way.pager.rang.keys() for way in self._ways.values())
 
         try:
-            await until("every failure has paged", all_paged, seconds=_SETTLING)
+            await until("every failure has paged", all_paged, seconds=self.plan.patience)
         except TimeoutError:
             self.events.append("gave up waiting")
         await asyncio.sleep(_QUIET)
