@@ -102,8 +102,7 @@ def _tiles() -> shared.Panels:
             Text(
                 "Requests saved",
                 "Against asking for each watched task at the fixed interval chosen above. Below 0 where"
-                " that asks"
-                " less. Empty while nothing is watched.",
+                " that asks less. Empty while nothing is watched.",
             ),
             saved,
             "percentunit",
@@ -196,8 +195,8 @@ def _latency() -> shared.Panel:
     return graph(
         Text(
             "Duration of requests",
-            "What 99 of 100 requests took at the most, without waiting for their turn."
-            " Empty where nothing was asked.",
+            "What 99 of 100 requests took at the most, without waiting for their turn. Empty where"
+            " nothing was asked.",
         ),
         {SOURCE: f"{own_quantile(0.99, 'asynctask_api_request_duration_seconds', 'source')} >= 0"},
         "s",
@@ -210,8 +209,7 @@ def _throttled() -> shared.Panel:
         Text(
             "Throttling",
             "Seconds per second that requests waited for their turn, to keep the source's pace. Where it"
-            " stays"
-            " above 0.5, `requests_per_second` is too low for what is watched.",
+            " stays above 0.5, `requests_per_second` is too low for what is watched.",
         ),
         {SOURCE: own_work("asynctask_api_throttled_seconds_total", "source")},
         "suffix: s/s",
@@ -234,8 +232,7 @@ def _saved() -> shared.Panel:
         Text(
             "Against fixed polling",
             "Requests as they are, and as they would be if each watched task were asked for at the fixed"
-            " interval"
-            " chosen above.",
+            " interval chosen above.",
         ),
         {"as it is": own_work("asynctask_api_requests_total"), "every $fixed s": _fixed_rate()},
         "reqps",
@@ -262,8 +259,7 @@ def _lost() -> shared.Panel:
         Text(
             "Lost, unknown, undiscovered",
             "Ids given up because their API does not know them, statuses that nobody here knows, and"
-            " lists of ids"
-            " that could not be read, within each interval.",
+            " lists of ids that could not be read, within each interval.",
         ),
         {
             "lost": total(count("asynctask_lost_total")),
@@ -303,8 +299,8 @@ def _notifications() -> shared.Panel:
     return bars(
         Text(
             "Notifications",
-            "Notifications that were sent, failed and were given up, within each interval."
-            " Empty where no receiver is configured.",
+            "Notifications that were sent, failed and were given up, within each interval. Empty where no"
+            " receiver is configured.",
         ),
         {end: _counted(f"asynctask_notifications_{end}_total") for end in ends},
         size=THIRD,
@@ -316,8 +312,8 @@ def _storage() -> shared.Panel:
         Text(
             "Storage",
             "Changes that are not in the database yet, commits to it that failed, and requests to the"
-            " exporter that"
-            " failed by a defect of its own. Any that stay above 0 are worth a look into the log.",
+            " exporter that failed by a defect of its own. Any that stay above 0 are worth a look into"
+            " the log.",
         ),
         {
             "pending changes": f"sum({own_selector('asynctask_storage_pending_changes')})",

@@ -19,8 +19,8 @@ from grafana.promql import (
 
 OPERATION = ("source", "operation")
 RUN = 'task_id="$task"'
+THIRD_TILE = Size(8, 4)
 NO_TASK = " Empty where no task is chosen, or it was not on the exporter's board at the time."
-TILE = Size(4, 4)
 
 
 def one() -> dashboard.Dashboard:
@@ -82,8 +82,8 @@ def _usual() -> shared.Panels:
         tile(
             Text(
                 "Half of them take",
-                "The median of its operation's successful runs within the chosen time."
-                f" Empty where there were none.{NO_TASK}",
+                "The median of its operation's successful runs within the chosen time. Empty where there"
+                f" were none.{NO_TASK}",
             ),
             f"max({_history(0.5, WHOLE_RANGE)})",
             "dtdurations",
@@ -165,7 +165,6 @@ def _speed() -> shared.Panel:
 
 
 def _operation() -> shared.Panels:
-    half = Size(8, 4)
     return [
         tile(
             Text(
@@ -174,24 +173,24 @@ def _operation() -> shared.Panels:
             ),
             f"min({age('asynctask_last_success_timestamp_seconds')})",
             "dtdurations",
-            size=half,
+            size=THIRD_TILE,
         ),
         tile(
             Text(
                 "Error ratio",
-                "The share of ended runs that failed or timed out within the chosen time."
-                " Empty where nothing ended.",
+                "The share of ended runs that failed or timed out within the chosen time. Empty where"
+                " nothing ended.",
             ),
             failed_share(WHOLE_RANGE),
             "percentunit",
             colors.thresholds(0.01, 0.2),
-            half,
+            THIRD_TILE,
         ),
         tile(
             Text("Unfinished", "Tasks that wait, run or are suspended."),
             total(state("asynctask_tasks", 'status=~"pending|running|suspended"')),
             "short",
-            size=half,
+            size=THIRD_TILE,
         ),
     ]
 

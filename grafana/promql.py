@@ -18,10 +18,6 @@ def _labels(metrics: Iterable[Metric[Subject]]) -> dict[str, Labels]:
 
 TASK_METRICS = _labels(tasks.METRICS) | _labels(events.METRICS)
 OWN_METRICS = _labels(own.SOURCE_METRICS) | _labels(own.EXPORTER_METRICS)
-NOTIFICATION_METRICS = {
-    f"asynctask_notifications_{what}": ("receiver",)
-    for what in ("sent_total", "errors_total", "dropped_total", "queue_length")
-}
 PROCESS_METRICS: dict[str, Labels] = {
     f"process_{what}": ()
     for what in (
@@ -35,7 +31,7 @@ PROCESS_METRICS: dict[str, Labels] = {
 RECORDED = dict.fromkeys(
     ("asynctask:duration_seconds:p90_1h", "asynctask:duration_seconds:p90_1w"), ("source", "operation")
 )
-LABELS = RECORDED | TASK_METRICS | OWN_METRICS | NOTIFICATION_METRICS | PROCESS_METRICS
+LABELS = RECORDED | TASK_METRICS | OWN_METRICS | PROCESS_METRICS
 PER_INTERVAL = "$__rate_interval"
 WHOLE_RANGE = "$__range"
 SUCCEEDED = 'status=~"success|warning"'

@@ -54,8 +54,7 @@ def running() -> Panel:
         Text(
             "Running tasks",
             "Each running task with its progress, and the time left by the exporter's estimate: absent"
-            " where"
-            " nothing tells enough. Empty while nothing runs.",
+            " where nothing tells enough. Empty while nothing runs.",
         ),
         {
             "task": these,
@@ -86,8 +85,8 @@ def failures() -> Panel:
     return listing(
         Text(
             "Failed tasks",
-            "Tasks that ended in error or timed out and are still on the exporter's board (`keep_failed`)."
-            " One that runs again has no end. Empty while nothing has failed lately.",
+            "Tasks that ended in error or timed out and are still on the exporter's board"
+            " (`keep_failed`). One that runs again has no end. Empty while nothing has failed lately.",
         ),
         {
             "task": these,
@@ -118,10 +117,8 @@ def durations() -> Panel:
         Text(
             "Durations",
             "How long successful runs took, over an hour each: half of them, nine of ten, 99 of 100 at"
-            " the most."
-            " Choose an operation: together they tell little. Each dot is a run and leads to it, with"
-            " exemplars"
-            " in Prometheus. Empty where nothing succeeded within an hour.",
+            " the most. Choose an operation: together they tell little. Each dot is a run and leads to"
+            " it, with exemplars in Prometheus. Empty where nothing succeeded within an hour.",
         ),
         quantiles,
         "s",

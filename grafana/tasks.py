@@ -18,7 +18,6 @@ from grafana.promql import (
     total,
 )
 
-HOUR, DAY = 3600, 86400
 OPERATION = ("source", "operation")
 LEGEND = "{{source}} {{operation}}"
 
@@ -49,9 +48,7 @@ def _now() -> shared.Panels:
     return [
         tile(Text("Running", "Tasks that run now."), running, "short"),
         tile(
-            Text(
-                "Waiting", "Tasks that could start and have not. Those that are scheduled for later wait too."
-            ),
+            Text("Waiting", "Tasks that have not started, those that are scheduled for later included."),
             pending,
             "short",
         ),
@@ -59,7 +56,7 @@ def _now() -> shared.Panels:
             Text("Longest wait", "For how long the oldest waiting task could have started."),
             f"(time() - min({oldest})) or vector(0)",
             "dtdurations",
-            colors.thresholds(HOUR / 4, HOUR / 2),
+            colors.thresholds(15 * 60, 30 * 60),
         ),
         *_trouble(),
     ]
@@ -109,8 +106,7 @@ def _error_ratio() -> shared.Panel:
         Text(
             "Error ratio",
             "The share of an hour's ended runs that failed or timed out, without cancelled and skipped"
-            " ones."
-            " Empty where nothing ended within an hour.",
+            " ones. Empty where nothing ended within an hour.",
         ),
         {LEGEND: failed_share("1h", *OPERATION)},
         "percentunit",
@@ -123,10 +119,8 @@ def _against_last_week() -> shared.Panel:
         Text(
             "Duration against last week",
             "How many times as long as in the week before nine of ten successful runs of the last hour"
-            " took."
-            " Empty without the recording rules of prometheus/recording.yml, and for operations that"
-            " succeeded"
-            " less than ten times in that week or not within the hour.",
+            " took. Empty without the recording rules of prometheus/recording.yml, and for operations"
+            " that succeeded less than ten times in that week or not within the hour.",
         ),
         {LEGEND: f"{hour} / {week}"},
         "suffix:x",
@@ -138,8 +132,8 @@ def _waits() -> shared.Panel:
     return graph(
         Text(
             "Time in the queue",
-            "What nine of ten runs waited at the most before they started, over an hour."
-            " Empty where the API does not tell both times, or nothing started.",
+            "What nine of ten runs waited at the most before they started, over an hour. Empty where the"
+            " API does not tell both times, or nothing started.",
         ),
         {LEGEND: f"{waited} >= 0"},
         "s",
@@ -150,8 +144,8 @@ def _success_age() -> shared.Panel:
     return ranking(
         Text(
             "Since the last success",
-            "How long ago a run of the operation last succeeded. An operation that never did is not there:"
-            " empty at the very beginning.",
+            "How long ago a run of the operation last succeeded. An operation that never did is not"
+            " there: empty at the very beginning.",
         ),
         LEGEND,
         f"sort_desc({age('asynctask_last_success_timestamp_seconds')})",
