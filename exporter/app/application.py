@@ -18,6 +18,7 @@ from exporter.app.notifying import notifier
 from exporter.app.scraping import Scraping
 from exporter.app.source import WatchedSource
 from exporter.clock import Clock, Moment, SystemClock
+from exporter.metrics.own import ReceiverStats
 from exporter.model import WatchedId
 from exporter.polling.poller import TooManyWatched
 from exporter.store.board import Board
@@ -27,8 +28,10 @@ from exporter.web.log import MAX_LOG
 from exporter.web.server import Address, Server
 from exporter.web.views import (
     Acknowledged,
+    ExporterInfo,
     Exposition,
     NoAlert,
+    ReceiverInfo,
     Registered,
     RegistrationOff,
     ScrapeRequest,
@@ -56,6 +59,8 @@ class App:
         """Where it listens, once ``serving`` is set."""
         self.serving = asyncio.Event()
         self._flags = flags
+        self._configuration = configuration
+        self._started_at = clock.now()
         self._ledger = ledger
         self._clock = clock
         self._log = structlog.get_logger()
@@ -133,6 +138,23 @@ class App:
         """What the last successful runs of an operation took, the shortest first."""
         return sorted(self._ledger.totals.durations.get((source, operation), ()))
 
+    def configuration(self) -> str:
+        """The configuration in use, with its secrets masked."""
+        return self._configuration.masked()
+
+    def info(self) -> ExporterInfo:
+        """How the exporter does."""
+        numbers = self._scraping.numbers
+        return ExporterInfo(
+            started_at=self._started_at,
+            config_loaded_at=numbers.reloaded_at or self._started_at,
+            storage=str(self._flags.storage or ""),
+            storage_errors=self._ledger.errors,
+            pending_changes=self._ledger.pending,
+            requests_failed=numbers.requests_failed,
+            receivers=[_receiver(name, stats) for name, stats in numbers.receivers.items()],
+        )
+
     async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
         """Watch ids that were posted."""
         known = self._acted_on(source)
@@ -184,6 +206,16 @@ def _ledger_settings(configuration: config.Config, flags: Flags) -> LedgerSettin
         max_error_codes=metrics.max_error_codes,
         retention=timedelta(seconds=configuration.storage.retention),
         outbox=configuration.alerting.is_on,
+    )
+
+
+def _receiver(name: str, stats: ReceiverStats) -> ReceiverInfo:
+    return ReceiverInfo(
+        name=name,
+        sent=stats.accepted,
+        errors=stats.errors,
+        dropped=stats.given_up,
+        waiting=stats.waiting,
     )
 
 

@@ -113,6 +113,7 @@ class WatchedSource:
             last_success=self.stats.last_success,
             last_error=self.poller.last_error,
             registration=self.settings.registration,
+            keeps_logs=self.keeps_logs,
             watched=self.poller.watched,
             limit=self.settings.max_watched_tasks,
             tasks=Counter(entry.task.status for entry in (*self.board.current(), *self.board.past())),

@@ -3,21 +3,38 @@
 from aiohttp import web
 
 from exporter.errors import ConfigError
-from exporter.web import acknowledge, landing, log, metrics, middleware, probes, registration, tasks
+from exporter.web import (
+    acknowledge,
+    config_page,
+    events,
+    log,
+    metrics,
+    middleware,
+    origin,
+    page,
+    probes,
+    registration,
+    status_page,
+    tasks,
+)
 from exporter.web.views import Exporter
 
-_OWN_PREFIXES = ("/-/", "/api/")
+_OWN_PREFIXES = ("/-/", "/api/", "/static/", "/tasks/")
 
 
 def build(exporter: Exporter, *, telemetry_path: str = "/metrics") -> web.Application:
-    """The web application; with the telemetry path ``/`` there is no landing page.
+    """The web application; with the telemetry path ``/`` there is no page of all tasks.
 
     Raises:
         ConfigError: the telemetry path cannot be served.
     """
     check_telemetry_path(telemetry_path)
     application = web.Application(
-        middlewares=[middleware.log_requests, middleware.guard(exporter.request_failed)],
+        middlewares=[
+            middleware.log_requests,
+            middleware.guard(exporter.request_failed),
+            origin.refuse_foreign,
+        ],
         client_max_size=registration.MAX_BODY,
     )
     application.on_response_prepare.append(middleware.secure)
@@ -34,8 +51,13 @@ def build(exporter: Exporter, *, telemetry_path: str = "/metrics") -> web.Applic
             read_seconds=registration.READ_SECONDS,
         )
     )
-    if telemetry_path != "/":
-        application.add_routes(landing.routes(telemetry_path, exporter))
+    stream = events.Events(exporter)
+    application.on_shutdown.append(stream.close)
+    application.add_routes(stream.routes())
+    site = page.load(telemetry_path)
+    application.add_routes(site.routes())
+    application.add_routes(config_page.routes(site, exporter))
+    application.add_routes(status_page.routes(site, exporter, exporter))
     return application
 
 
@@ -52,4 +74,4 @@ def check_telemetry_path(path: str) -> None:
     ):
         raise ConfigError([f"--web.telemetry-path: {path!r} must be a plain path, as in /metrics"])
     if path.startswith(_OWN_PREFIXES):
-        raise ConfigError([f"--web.telemetry-path: {path!r} is in use; choose a path outside /-/ and /api/"])
+        raise ConfigError([f"--web.telemetry-path: {path!r} is in use; choose another one"])

@@ -54,11 +54,40 @@ class SourceInfo:
     last_error: str = ""
     """What went wrong last, if it goes wrong still."""
     registration: bool = False
+    keeps_logs: bool = True
+    """Whether its API keeps logs of tasks."""
     watched: int = 0
     limit: int = 0
     """How many tasks it may watch at a time."""
     tasks: Mapping[Status, int] = field(default_factory=dict)
     """How many tasks are on its board, by status."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverInfo:
+    """A receiver of notifications, and how many it took."""
+
+    name: str
+    sent: int
+    errors: int
+    dropped: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterInfo:
+    """The exporter as operators see it. Nothing in it is secret."""
+
+    started_at: datetime
+    config_loaded_at: datetime
+    storage: str
+    """Where the ledger is; "" when it is in memory only."""
+    storage_errors: int = 0
+    pending_changes: int = 0
+    """Changes that are not in the database yet."""
+    requests_failed: int = 0
+    """Requests that were answered with 500."""
+    receivers: Sequence[ReceiverInfo] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +164,18 @@ class Tasks(Protocol):
         ...
 
 
+class Setup(Protocol):
+    """Knows how the exporter was set up, and how it does."""
+
+    def configuration(self) -> str:
+        """The configuration in use as YAML, with its secrets masked."""
+        ...
+
+    def info(self) -> ExporterInfo:
+        """How the exporter does."""
+        ...
+
+
 class Registrar(Protocol):
     """Takes ids to watch."""
 
@@ -183,5 +224,5 @@ class Pager(Protocol):
         ...
 
 
-class Exporter(Health, Metrics, Tasks, Registrar, Logs, Pager, Protocol):
+class Exporter(Health, Metrics, Tasks, Setup, Registrar, Logs, Pager, Protocol):
     """All that the web application needs."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from exporter.clock import Moment
 from exporter.model import Status, Task, WatchedId
 from exporter.store.board import Board, BoardRules, Sighting
-from exporter.web.views import Acknowledged, Exposition, Registered, ScrapeRequest, SourceInfo
+from exporter.web.views import Acknowledged, ExporterInfo, Exposition, Registered, ScrapeRequest, SourceInfo
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BODY = b"# TYPE asynctask_tasks gauge\nasynctask_tasks 1\n# EOF\n"
@@ -35,6 +35,8 @@ class FakeExporter:
         self.took: dict[tuple[str, str], list[float]] = {}
         self.posted: list[tuple[str, tuple[WatchedId, ...]]] = []
         self.known: set[str] = set()
+        self.yaml = "sources: []\n"
+        self.about = ExporterInfo(started_at=START, config_loaded_at=START, storage="data")
         self.logs: dict[tuple[str, str], str] = {}
         self.acknowledged: dict[tuple[str, str], Acknowledged] = {}
         self.asked = asyncio.Event()
@@ -85,6 +87,14 @@ class FakeExporter:
     def durations(self, source: str, operation: str) -> Sequence[float]:
         """The durations that the test put here."""
         return self.took.get((source, operation), ())
+
+    def configuration(self) -> str:
+        """The configuration that the test put here."""
+        return self.yaml
+
+    def info(self) -> ExporterInfo:
+        """How it does, as the test says."""
+        return self.about
 
     async def fetch_log(self, source: str, task_id: str) -> str:
         """The log that the test put here."""
