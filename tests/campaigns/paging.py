@@ -58,6 +58,8 @@ class Plan:
     tasks: int
     kills: int
     seed: int = 1
+    outages: bool = True
+    """Whether Prometheus, the Alertmanagers and the upstreams have their troubles, too."""
     sabotage: bool = False
     ways: tuple[str, ...] = (RULES, SIDECAR)
     patience: float = 120.0
@@ -178,7 +180,8 @@ class Campaign:
 
     async def _trouble(self, simulation: Simulation) -> None:
         """Everything that may go wrong, spread over the time that the tasks take."""
-        troubles = [*["kill"] * self.plan.kills, "prometheus", "alertmanager", *sorted(simulation.apis)]
+        outages = ["prometheus", "alertmanager", *sorted(simulation.apis)] if self.plan.outages else []
+        troubles = [*["kill"] * self.plan.kills, *outages]
         self._dice.shuffle(troubles)
         pause = self.plan.tasks * _GAP / len(troubles)
         for trouble in troubles:
