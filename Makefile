@@ -30,7 +30,7 @@ demo: setup ## Watch simulated systems: the exporter on http://localhost:9926
 test: setup ## Run all checks and tests, set-up included
 	scripts/install-packages prometheus prometheus-alertmanager openssl
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 check: setup ## Format, lint, types, imports
 	$(BIN)/ruff format --check --quiet .
