@@ -154,8 +154,8 @@ class Campaign:
             configuration.write_text(configured(simulation, alertmanager if name == SIDECAR else None))
             log = stack.enter_context((folder / "log").open("ab"))
             exporter = Exporter(configuration, None if self.plan.sabotage else folder / "ledger", log)
+            stack.callback(exporter.abandon)
             await exporter.start()
-            stack.push_async_callback(exporter.stop)
             await exporter.ready()
             way = Way(exporter, alertmanager, pager)
             if name == RULES:
@@ -163,6 +163,7 @@ class Campaign:
                 text = prometheus_config(target, alertmanager, "1s")
                 way.prometheus = await stack.enter_async_context(PrometheusServer(text, rules.rule_files([])))
             yield way
+            await exporter.stop()
 
     async def _register(self, source: str, task_id: str, operation: str) -> bool:
         """Hand an id to both exporters, some as an operation that nobody has heard of."""

@@ -41,7 +41,7 @@ class Exporter:
             *self._command, stderr=self._log, stdout=self._log, cwd=Path.cwd(), env=os.environ.copy()
         )
 
-    async def ready(self, seconds: float = 30.0) -> None:
+    async def ready(self, seconds: float = 120.0) -> None:
         """Wait until it serves."""
         async with asyncio.timeout(seconds), aiohttp.ClientSession() as session:
             while True:
@@ -66,6 +66,11 @@ class Exporter:
     async def stop(self) -> None:
         """End it as an operator would."""
         await self._end(signal.SIGTERM)
+
+    def abandon(self) -> None:
+        """Leave no process behind, whatever has happened."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     async def _end(self, number: signal.Signals) -> None:
         if self._process is None:

@@ -101,11 +101,13 @@ class Campaign:
                 if self.plan.sabotage:
                     exporter.forget()
                 await exporter.start()
+            load.cancel()
+            simulation.stop()
+            counted, truth = await self._settle(exporter, simulation)
+            await exporter.stop()
         finally:
             load.cancel()
-        simulation.stop()
-        counted, truth = await self._settle(exporter, simulation)
-        await exporter.stop()
+            exporter.abandon()
         return counted, truth
 
     async def _live(self, exporter: Exporter, simulation: Simulation) -> None:
