@@ -10,6 +10,7 @@ from exporter.web import (
     log,
     metrics,
     middleware,
+    openapi,
     origin,
     page,
     probes,
@@ -44,6 +45,7 @@ def build(exporter: Exporter, *, telemetry_path: str = "/metrics") -> web.Applic
     application.add_routes(log.routes(exporter, seconds=log.SECONDS))
     application.add_routes(acknowledge.routes(exporter))
     application.add_routes(tasks.routes(exporter))
+    application.add_routes(openapi.routes(exporter))
     application.add_routes(
         registration.routes(
             exporter,
