@@ -22,5 +22,7 @@ async def test_every_failed_task_pages_once_both_ways(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 async def test_without_the_ledger_the_trial_fails(tmp_path: Path) -> None:
     """The trial can fail: exporters that keep everything in memory lose failures when they are killed."""
-    outcomes = await Campaign(Plan(tasks=60, kills=4, sabotage=True, outages=False, patience=8.0), tmp_path).run()
+    outcomes = await Campaign(
+        Plan(tasks=60, kills=4, sabotage=True, outages=False, patience=8.0), tmp_path
+    ).run()
     assert not all(found.kept for found in outcomes.values())
