@@ -8,7 +8,7 @@ from exporter.config.client import Authorization, BasicAuth, Header, HttpClient
 from exporter.config.connection import TlsConfig
 from exporter.config.document import Config, Metrics, Storage, schema
 from exporter.config.huawei import HuaweiAkSk, HuaweiIam
-from exporter.config.loading import load, parse
+from exporter.config.loading import ConfigFile, load, parse
 from exporter.config.oauth2 import OAuth2
 from exporter.config.polling import OperationRule, Polling
 from exporter.config.source import Source
@@ -19,6 +19,7 @@ __all__ = [
     "Authorization",
     "BasicAuth",
     "Config",
+    "ConfigFile",
     "FileSdConfig",
     "Header",
     "HttpClient",

@@ -1,6 +1,7 @@
 """Reads the YAML file into a `Config`, or tells every mistake in it."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ from pydantic import ValidationError
 
 from exporter.config.client import AUTHENTICATION
 from exporter.config.document import Config
+from exporter.config.expansion import expand, fitted
 from exporter.config.mistakes import describe
+from exporter.config.section import Place
 from exporter.config.source import Defaults
 from exporter.errors import ConfigError
 from exporter.yamltext import YamlMistake, load_yaml
@@ -24,21 +27,58 @@ _FLAT = ("http_headers", "labels", "proxy_connect_header", "endpoint_params")
 """Mappings whose keys are the user's own names, each value taken whole."""
 
 
+class ConfigFile:
+    """The configuration file, and what it was when it was read last.
+
+    Args:
+        path: where it is.
+        environment: the variables to put into its values; None leaves every ``$`` as it is.
+    """
+
+    def __init__(self, path: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.path = path
+        self._environment = environment
+        self._digest = b""
+
+    def load(self) -> Config:
+        """Read it.
+
+        Raises:
+            ConfigError: it cannot be read, or has mistakes; one line each.
+        """
+        self._digest = b""
+        try:
+            text = self.path.read_bytes()
+        except OSError as error:
+            raise ConfigError([f"{self.path}: {error.strerror or error}"]) from None
+        self._digest = sha256(text).digest()
+        return parse(text, self.path.parent, self._environment)
+
+    def has_changed(self) -> bool:
+        """Whether it holds another text than when it was read last, with or without mistakes."""
+        try:
+            digest = sha256(self.path.read_bytes()).digest()
+        except OSError:
+            digest = b""
+        return digest != self._digest
+
+
 def load(path: Path) -> Config:
-    """Read the configuration file at *path*.
+    """Read the configuration file at *path*, without environment variables.
 
     Raises:
         ConfigError: it cannot be read, or has mistakes; one line each.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror or error}"]) from None
-    return parse(text, path.parent)
+    return ConfigFile(path).load()
 
 
-def parse(text: str | bytes, base_dir: Path) -> Config:
+def parse(text: str | bytes, base_dir: Path, environment: Mapping[str, str] | None = None) -> Config:
     """Read a configuration; relative paths in it are seen from *base_dir*.
+
+    Args:
+        text: the YAML.
+        base_dir: the folder of relative paths.
+        environment: the variables to put into the values; None leaves every ``$`` as it is.
 
     Raises:
         ConfigError: it has mistakes; one line each.
@@ -51,14 +91,21 @@ def parse(text: str | bytes, base_dir: Path) -> Config:
         raise ConfigError(["the file is empty; it needs at least 'sources'"])
     if not isinstance(raw, dict):
         raise ConfigError(["the file must be a mapping with the key 'sources'"])
-    return _validate(raw, {"base_dir": base_dir.absolute()})
-
-
-def _validate(raw: dict[str, Any], context: dict[str, Any]) -> Config:
     given = {key: value for key, value in raw.items() if value is not None}
+    context = {"base_dir": base_dir.absolute()}
+    expanded: frozenset[Place] = frozenset()
+    if environment is not None:
+        given, expanded = expand(given, environment)
+    return _validate(given, context, expanded)
+
+
+def _validate(given: dict[str, Any], context: dict[str, Any], expanded: frozenset[Place]) -> Config:
+    """Validate; what variables told as text is read as a number where a number is wanted."""
     try:
         return Config.model_validate(_with_defaults(given, context), context=context)
     except ValidationError as error:
+        if places := fitted(given, error, expanded):
+            return _validate(given, context, expanded - places)
         raise ConfigError(describe(error, Config)) from None
 
 

@@ -39,7 +39,7 @@ _WORDS = {
 def describe(error: ValidationError, model: type[Section]) -> list[str]:
     """Tell each mistake in a section as ``sources[0].polling.timeout: must be ...``, without its value."""
     return [
-        f"{_place(detail['loc'])}: {_text(detail, model)}" if detail["loc"] else _text(detail, model)
+        f"{place_of(detail['loc'])}: {_text(detail, model)}" if detail["loc"] else _text(detail, model)
         for detail in error.errors(include_url=False, include_input=False)
     ]
 
@@ -52,7 +52,8 @@ def hint(key: str, known: Iterable[str]) -> str:
     return f"; known are {', '.join(known)}" if 0 < len(known) <= _FEW else ""
 
 
-def _place(location: Iterable[str | int]) -> str:
+def place_of(location: Iterable[str | int]) -> str:
+    """Write a place as ``sources[0].polling.timeout``."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location if step != "[key]")
     return "".join(steps).removeprefix(".")
 
