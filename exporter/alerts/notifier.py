@@ -1,7 +1,7 @@
 """All notifications together: every receiver at its own pace, and what they share kept within its limit."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Protocol
@@ -113,6 +113,10 @@ class Notifier:
             for receiver in self._receivers:
                 group.create_task(receiver.run())
             group.create_task(self._trim_on())
+
+    def alerts(self) -> Iterable[Alert]:
+        """The alerts that Alertmanager is told of, those that are just over among them."""
+        return tuple(self._registry)
 
     async def acknowledge(self, source: str, task_id: str, *, by: str, comment: str) -> Alert | None:
         """Resolve the alerts of a task because a person has seen them; None where there are none.

@@ -62,8 +62,10 @@ class Receiver:
             await asyncio.sleep(self._failed(error))
         else:
             self._succeeded()
+            # Not wait_for, which may swallow a cancellation that comes together with the news (before 3.12).
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), rest)
+                async with asyncio.timeout(rest):
+                    await self._news.wait()
 
     def _failed(self, error: Exception) -> float:
         self.observer.failed()
