@@ -63,16 +63,18 @@ class AllTasks:
     """Tells of all sources and all tasks, without the details of each."""
 
     tasks: Tasks
+    most: int = MAX_TASKS
     _told: dict[_Key, _Told] = field(default_factory=dict)
     _sources: dict[str, News] = field(default_factory=dict)
-    _begun: bool = False
+    _order: list[str] | None = None
 
     def news(self) -> News | None:
         """Tell the runs and sources that came, changed or went; what is empty is left out."""
         now, durations = self.tasks.now(), cache(self.tasks.durations)
         boards = self.tasks.boards()
         present = {
-            (board.source, entry.task.id, entry.run): (board, entry) for board, entry in _first(boards)
+            (board.source, entry.task.id, entry.run): (board, entry)
+            for board, entry in _first(boards, self.most)
         }
         gone = [list(key) for key in self._told if key not in present]
         self._told = {key: told for key, told in self._told.items() if key in present}
@@ -81,24 +83,24 @@ class AllTasks:
             for key, (board, entry) in present.items()
             if key not in self._told or not self._told[key].is_still_true(board, entry, now)
         ]
-        sources, order = self._changed_sources()
-        if self._begun and not (changed or gone or sources):
+        before = self._order
+        sources = self._changed_sources()
+        if before == self._order and not (changed or gone or sources):
             return None
-        self._begun = True
         total = sum(len(board) for board in boards.values())
         news: News = {"now": _time(now), "tasks": changed, "gone": gone, "total": total}
-        return news | {"sources": sources, "order": order}
+        return news | {"sources": sources, "order": self._order}
 
     def _tell(self, key: _Key, board: Board, entry: Entry, now: Moment, durations: Durations) -> News:
         self._told[key] = _Told.of(board, entry, now, durations)
         return _without_empty(describe(board, entry, now, durations))
 
-    def _changed_sources(self) -> tuple[list[News], list[str]]:
-        """The sources that changed, and the names of all in their order."""
+    def _changed_sources(self) -> list[News]:
+        """The sources that changed; the names of all are noted in their order."""
         sources = {source.name: describe_source(source) for source in self.tasks.sources()}
         changed = [source for name, source in sources.items() if self._sources.get(name) != source]
-        self._sources = sources
-        return changed, list(sources)
+        self._sources, self._order = sources, list(sources)
+        return changed
 
 
 @dataclass(slots=True)
@@ -139,12 +141,12 @@ class OneTask:
         return current + [entry for entry in board.past() if entry.task.id == self.task_id]
 
 
-def _first(boards: Mapping[str, Board]) -> Iterator[tuple[Board, Entry]]:
+def _first(boards: Mapping[str, Board], most: int) -> Iterator[tuple[Board, Entry]]:
     """The runs of all boards; when there are too many, the more urgent ones."""
     found = ((board, entry) for board in boards.values() for entry in runs(board))
-    if sum(len(board) for board in boards.values()) <= MAX_TASKS:
+    if sum(len(board) for board in boards.values()) <= most:
         return found
-    return iter(nsmallest(MAX_TASKS, found, key=lambda pair: _rank(pair[1])))
+    return iter(nsmallest(most, found, key=lambda pair: _rank(pair[1])))
 
 
 def _rank(entry: Entry) -> tuple[int, float]:

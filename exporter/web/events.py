@@ -30,9 +30,12 @@ _PARAMETERS = {"source", "task_id"}
 class Events:
     """The open streams of one application."""
 
-    def __init__(self, tasks: Tasks, tick_seconds: float = TICK_SECONDS) -> None:
+    def __init__(
+        self, tasks: Tasks, *, tick_seconds: float = TICK_SECONDS, max_readers: int = MAX_READERS
+    ) -> None:
         self._tasks = tasks
         self._tick = tick_seconds
+        self._max_readers = max_readers
         self._readers = 0
         self._closing = asyncio.Event()
 
@@ -46,8 +49,8 @@ class Events:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         reader = self._reader(request)
-        if self._readers >= MAX_READERS:
-            raise web.HTTPServiceUnavailable(text=f"{MAX_READERS} pages are open already")
+        if self._readers >= self._max_readers:
+            raise web.HTTPServiceUnavailable(text=f"{self._max_readers} pages are open already")
         response = web.StreamResponse(headers=_HEADERS)
         self._readers += 1
         try:

@@ -109,7 +109,12 @@ def load(telemetry_path: str) -> Site:
     """Read the files that came with the program."""
     folder = files("exporter.web") / "static"
     content = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    return Site(telemetry_path, content, digest_of(content))
+
+
+def digest_of(content: Mapping[str, bytes]) -> str:
+    """Tells these files from any others."""
     digest = sha256()
     for name in sorted(content):
         digest.update(f"{name}\0{len(content[name])}\0".encode() + content[name])
-    return Site(telemetry_path, content, digest.hexdigest()[:_DIGITS])
+    return digest.hexdigest()[:_DIGITS]
