@@ -1,5 +1,7 @@
 """Puts everything that is served together."""
 
+from collections.abc import Iterator
+
 from aiohttp import web
 
 from exporter.errors import ConfigError
@@ -18,12 +20,22 @@ from exporter.web import (
     status_page,
     tasks,
 )
+from exporter.web.access import Access
+from exporter.web.paths import Paths
 from exporter.web.views import Exporter
 
 _OWN_PREFIXES = ("/-/", "/api/", "/static/", "/tasks/")
+_AT_THE_ROOT = Paths()
+_FOR_ALL = Access()
 
 
-def build(exporter: Exporter, *, telemetry_path: str = "/metrics") -> web.Application:
+def build(
+    exporter: Exporter,
+    *,
+    telemetry_path: str = "/metrics",
+    paths: Paths = _AT_THE_ROOT,
+    access: Access = _FOR_ALL,
+) -> web.Application:
     """The web application; with the telemetry path ``/`` there is no page of all tasks.
 
     Raises:
@@ -33,34 +45,40 @@ def build(exporter: Exporter, *, telemetry_path: str = "/metrics") -> web.Applic
     application = web.Application(
         middlewares=[
             middleware.log_requests,
-            middleware.guard(exporter.request_failed),
+            middleware.guard(exporter.request_failed, paths.routes),
+            *access.middlewares(paths.routes),
             origin.refuse_foreign,
         ],
         client_max_size=registration.MAX_BODY,
     )
     application.on_response_prepare.append(middleware.secure)
-    application.add_routes(probes.routes(exporter))
-    application.add_routes(metrics.routes(telemetry_path, exporter))
-    # Before the routes of tasks, whose ids may hold a slash and would take these for a part of an id.
-    application.add_routes(log.routes(exporter, seconds=log.SECONDS))
-    application.add_routes(acknowledge.routes(exporter))
-    application.add_routes(tasks.routes(exporter))
-    application.add_routes(openapi.routes(exporter))
-    application.add_routes(
-        registration.routes(
-            exporter,
-            commit_seconds=registration.COMMIT_SECONDS,
-            read_seconds=registration.READ_SECONDS,
-        )
-    )
+    application.on_response_prepare.append(access.set_headers)
     stream = events.Events(exporter)
     application.on_shutdown.append(stream.close)
-    application.add_routes(stream.routes())
+    application.add_routes(paths.serve([*_routes(exporter, telemetry_path), *stream.routes()]))
     site = page.load(telemetry_path)
-    application.add_routes(site.routes())
-    application.add_routes(config_page.routes(site, exporter))
-    application.add_routes(status_page.routes(site, exporter, exporter))
+    pages = [
+        *site.routes(),
+        *config_page.routes(site, exporter),
+        *status_page.routes(site, exporter, exporter),
+    ]
+    application.add_routes(paths.serve(pages))
+    application.add_routes(paths.redirects())
     return application
+
+
+def _routes(exporter: Exporter, telemetry_path: str) -> Iterator[web.RouteDef]:
+    """What programs ask for."""
+    yield from probes.routes(exporter)
+    yield from metrics.routes(telemetry_path, exporter)
+    # Before the routes of tasks, whose ids may hold a slash and would take these for a part of an id.
+    yield from log.routes(exporter, seconds=log.SECONDS)
+    yield from acknowledge.routes(exporter)
+    yield from tasks.routes(exporter)
+    yield from openapi.routes(exporter)
+    yield from registration.routes(
+        exporter, commit_seconds=registration.COMMIT_SECONDS, read_seconds=registration.READ_SECONDS
+    )
 
 
 def check_telemetry_path(path: str) -> None:

@@ -30,23 +30,27 @@ async def secure(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
 
 
-def guard(failed: Callable[[], None]) -> Middleware:
-    """Turn whatever a handler raises into an answer; *failed* is called for each defect of ours."""
+def guard(failed: Callable[[], None], prefix: str = "") -> Middleware:
+    """Turn whatever a handler raises into an answer.
+
+    Args:
+        failed: called for each defect of ours.
+        prefix: what all paths begin with.
+    """
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except web.HTTPException as refusal:
-            return _refuse(request, refusal)
+            return _refuse(request, refusal, prefix)
         except Exception:  # The edge of a request: its client gets an answer, whatever broke.
             failed()
             _log.exception("Request failed", method=request.method, path=request.path)
             if request.writer.output_size > 0:
                 raise  # An answer has begun; aiohttp closes the connection.
-            return _answer(
-                request, web.HTTPInternalServerError.status_code, "internal error; see the exporter's log"
-            )
+            status = web.HTTPInternalServerError.status_code
+            return _answer(request, status, "internal error; see the exporter's log", prefix)
 
     return guarded
 
@@ -72,14 +76,16 @@ def client_address(request: web.Request) -> str:
     return (request.remote or "").removeprefix("::ffff:")
 
 
-def _refuse(request: web.Request, refusal: web.HTTPException) -> web.Response:
-    response = _answer(request, refusal.status, refusal.text or refusal.reason)
+def _refuse(request: web.Request, refusal: web.HTTPException, prefix: str) -> web.Response:
+    response = _answer(request, refusal.status, refusal.text or refusal.reason, prefix)
+    if challenge := refusal.headers.get("WWW-Authenticate"):
+        response.headers["WWW-Authenticate"] = challenge
     if isinstance(refusal, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(refusal.allowed_methods))
     return response
 
 
-def _answer(request: web.Request, status: int, reason: str) -> web.Response:
-    if request.path.startswith("/api/"):
+def _answer(request: web.Request, status: int, reason: str, prefix: str) -> web.Response:
+    if request.path.startswith(f"{prefix}/api/"):
         return answers.failure(status, reason)
     return web.Response(status=status, text=f"{reason}\n")

@@ -6,6 +6,8 @@ from aiohttp import web
 
 from exporter.web.views import Health
 
+PATHS = ("/-/healthy", "/-/ready")
+
 
 def routes(health: Health) -> Sequence[web.RouteDef]:
     """``/-/healthy`` and ``/-/ready``, for GET and HEAD, worded as by Prometheus' exporters."""
@@ -19,4 +21,4 @@ def routes(health: Health) -> Sequence[web.RouteDef]:
             return web.Response(status=503, text=f"Not ready: {waits_for}\n")
         return web.Response(text="Ready\n")
 
-    return [web.get("/-/healthy", healthy), web.get("/-/ready", ready)]
+    return [web.get(path, probe) for path, probe in zip(PATHS, (healthy, ready), strict=True)]

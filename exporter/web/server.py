@@ -1,10 +1,11 @@
-"""Listens on the addresses of ``--web.listen-address`` and ends without making anybody wait."""
+"""Listens on the addresses of ``--web.listen-address``, or on sockets of systemd, and ends without delay."""
 
 import asyncio
 import errno
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,12 +35,17 @@ class ListenError(ExporterError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen; an empty host stands for every address of the machine."""
+    """Where to listen; an empty host stands for every address of the machine.
+
+    A socket of the file system, which systemd may hand over, has its path for a host.
+    """
 
     host: str
     port: int
 
     def __str__(self) -> str:
+        if self.host.startswith("/"):
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -68,11 +74,27 @@ def parse_address(text: str) -> Address:
 class Server:
     """Serves one application on several addresses."""
 
-    def __init__(self, application: web.Application, addresses: Sequence[Address]) -> None:
-        """Take the application and where to serve it; nothing listens before ``start``."""
+    def __init__(
+        self,
+        application: web.Application,
+        addresses: Sequence[Address],
+        *,
+        sockets: Sequence[socket.socket] = (),
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Prepare; nothing is served before ``start``.
+
+        Args:
+            application: what to serve.
+            addresses: where to listen.
+            sockets: sockets that listen already.
+            context: encrypts the connections; None for none.
+        """
         logger = logging.getLogger(__name__)
         logger.addFilter(_is_ours)
         self._addresses = addresses
+        self._sockets = sockets
+        self._context = context
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -89,7 +111,8 @@ class Server:
         """
         await self._runner.setup()
         try:
-            return [await self._listen(address) for address in self._addresses]
+            bound = [await self._listen(address) for address in self._addresses]
+            return bound + [await self._serve(taken) for taken in self._sockets]
         except BaseException:
             await self._runner.cleanup()
             raise
@@ -99,9 +122,13 @@ class Server:
         await self._runner.cleanup()
 
     async def _listen(self, address: Address) -> Address:
-        listener = await _bind(address)
-        await web.SockSite(self._runner, listener).start()
-        return Address(address.host, listener.getsockname()[1])
+        bound = await self._serve(await _bind(address))
+        return Address(address.host, bound.port)
+
+    async def _serve(self, listener: socket.socket) -> Address:
+        await web.SockSite(self._runner, listener, ssl_context=self._context).start()
+        name = listener.getsockname()
+        return Address(name, 0) if isinstance(name, str) else Address(*name[:2])
 
 
 async def _bind(address: Address) -> socket.socket:

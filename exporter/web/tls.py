@@ -1,0 +1,123 @@
+"""Makes the TLS context of the server from its certificate, its key and what it asks of clients."""
+
+import ssl
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from exporter.errors import ConfigError
+from exporter.http.settings import TlsVersion
+from exporter.web.settings import ClientAuth, TlsServerSettings
+
+_VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+_VERIFY: dict[ClientAuth, ssl.VerifyMode] = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+
+
+class CurrentContext(ssl.SSLContext):
+    """Makes each connection with the context that is in force when it begins."""
+
+    current: Callable[[], ssl.SSLContext]
+
+    def wrap_bio(self, *arguments: Any, **more: Any) -> ssl.SSLObject:  # noqa: ANN401 - passed on untouched
+        """As documented for the base class; asyncio and uvloop call it for each connection."""
+        return self.current().wrap_bio(*arguments, **more)
+
+
+def following(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """A context for a server that uses whatever *current* returns, for each connection anew."""
+    context = CurrentContext(ssl.PROTOCOL_TLS_SERVER)
+    context.current = current
+    return context
+
+
+def build(settings: TlsServerSettings) -> ssl.SSLContext:
+    """Build a context for a server.
+
+    Raises:
+        ConfigError: a certificate or key cannot be loaded, or OpenSSL refuses a choice.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    _identify(context, settings)
+    _ask_clients(context, settings)
+    try:
+        _choose(context, settings)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError([f"tls_server_config: OpenSSL refuses the versions or suites: {error}"]) from None
+    return context
+
+
+def _choose(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.minimum_version = _VERSIONS[settings.min_version]
+        context.maximum_version = _VERSIONS[settings.max_version]
+    # OpenSSL 3 speaks what is older than TLS 1.2 at its lowest level of security only.
+    level = ["@SECLEVEL=0"] if settings.min_version < "TLS12" else []
+    if settings.ciphers or level:
+        context.set_ciphers(":".join([*(settings.ciphers or ["DEFAULT"]), *level]))
+    if settings.prefer_server_cipher_suites:
+        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    else:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    if settings.curve:
+        context.set_ecdh_curve(settings.curve)
+
+
+def _ask_clients(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
+    context.verify_mode = _VERIFY[settings.client_auth_type]
+    if settings.client_ca is None and settings.client_ca_file is None:
+        return
+    try:
+        context.load_verify_locations(cafile=settings.client_ca_file, cadata=settings.client_ca)
+    except (OSError, ValueError) as error:
+        raise _unusable("client_ca", settings.client_ca_file, error) from None
+
+
+def _identify(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
+    # OpenSSL takes a certificate and its key from files only.
+    with TemporaryDirectory(prefix="asynctask-exporter-") as folder:
+        cert, key = settings.cert_file, settings.key_file
+        if settings.cert is not None:
+            cert = _written(Path(folder, "cert"), settings.cert)
+        if settings.key is not None:
+            key = _written(Path(folder, "key"), settings.key.reveal())
+        try:
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(cert or "", key, password="")
+        except (OSError, ValueError) as error:
+            raise _unusable("cert and key", _culprit(settings), error) from None
+
+
+def _culprit(settings: TlsServerSettings) -> Path | None:
+    """Of the two files the one that cannot be read, if that is it."""
+    for file in filter(None, (settings.cert_file, settings.key_file)):
+        try:
+            file.read_bytes()
+        except OSError:
+            return file
+    return settings.cert_file or settings.key_file
+
+
+def _written(file: Path, text: str) -> Path:
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _unusable(what: str, file: Path | None, error: Exception) -> ConfigError:
+    where = f" in {file}" if file else ""
+    why = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+    return ConfigError(
+        [f"tls_server_config: cannot load {what}{where}: {why}; they must be PEM and fit, the key unlocked"]
+    )
