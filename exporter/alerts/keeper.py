@@ -8,7 +8,7 @@ from random import Random
 from exporter.alerts.conditions import RULES, is_forgotten, new_alert, why_over
 from exporter.alerts.receiver import Receiver
 from exporter.alerts.registry import Registry
-from exporter.alerts.settings import AlertSettings, Database, Observer, Origin
+from exporter.alerts.settings import AlertSettings, Database, Observer, OriginOf
 from exporter.clock import Clock
 from exporter.errors import ExporterError
 from exporter.model import Status
@@ -34,7 +34,7 @@ class Keeper(Receiver):
         registry: Registry,
         settings: AlertSettings,
         database: Database,
-        origins: Mapping[str, Origin],
+        origin_of: OriginOf,
         totals: Totals,
         *,
         observer: Observer,
@@ -45,7 +45,7 @@ class Keeper(Receiver):
         self._registry = registry
         self._settings = settings
         self._database = database
-        self._origins = origins
+        self._origin_of = origin_of
         self._totals = totals
         self._clock = clock
 
@@ -71,7 +71,7 @@ class Keeper(Receiver):
         others = self._registry.labels()
         alerts = []
         for one in news:
-            origin = self._origins.get(one.transition.source)
+            origin = self._origin_of(one.transition.source)
             if origin is None or self._registry.get(one.event) is not None:
                 continue  # Nobody watches that source any more; or it fires already, and keeps its labels.
             log = logs.get(one.event, "")
@@ -95,7 +95,7 @@ class Keeper(Receiver):
         return {asked[task]: task.result() for task in done}
 
     async def _log_of(self, news: News) -> str:
-        origin = self._origins.get(news.transition.source)
+        origin = self._origin_of(news.transition.source)
         if origin is None or origin.fetch_log is None:
             return ""
         try:
@@ -124,7 +124,7 @@ class Keeper(Receiver):
             alert,
             now=self._clock.now(),
             keep_firing=self._settings.keep_firing,
-            origin=self._origins.get(alert.source),
+            origin=self._origin_of(alert.source),
             on_board=on_board.get(alert.event),
             success_at=None if latest is None else latest.success_at,
         )

@@ -20,7 +20,7 @@ from exporter.alerts.settings import (
     AlertSettings,
     Database,
     Observer,
-    Origin,
+    OriginOf,
     WebhookSettings,
 )
 from exporter.alerts.webhook import Webhook
@@ -53,7 +53,7 @@ class Notifier:
         alertmanagers: Sequence[AlertmanagerSettings],
         webhooks: Sequence[WebhookSettings],
         ledger: Ledger,
-        origins: Mapping[str, Origin],
+        origin_of: OriginOf,
         *,
         observers: Mapping[str, Observer],
         clock: Clock,
@@ -67,7 +67,7 @@ class Notifier:
         self._hears_of: dict[str, Collection[Status]] = {webhook.name: webhook.on for webhook in webhooks}
         self._observers = dict(observers)
         readers: list[Receiver] = [
-            Webhook(one, ledger, origins, observer=observers[one.name], clock=clock, dice=dice)
+            Webhook(one, ledger, origin_of, observer=observers[one.name], clock=clock, dice=dice)
             for one in webhooks
         ]
         senders = [
@@ -83,7 +83,7 @@ class Notifier:
                     self._registry,
                     settings,
                     ledger,
-                    origins,
+                    origin_of,
                     ledger.totals,
                     observer=together,
                     clock=clock,

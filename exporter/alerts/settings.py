@@ -76,6 +76,10 @@ class Origin:
     """Asks for the log of a task; None where the API keeps none. Raises ``ExporterError``."""
 
 
+OriginOf = Callable[[str], Origin | None]
+"""Tells what there is to know about a source by its name, as it is configured now; None where it is not."""
+
+
 class Observer(Protocol):
     """Is told what becomes of the notifications to one receiver; must be quick."""
 

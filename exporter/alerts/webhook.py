@@ -13,7 +13,7 @@ from random import Random
 from exporter.alerts.delivery import Post, Refused, Undelivered
 from exporter.alerts.events import CONTENT_TYPE, cloud_event
 from exporter.alerts.receiver import Receiver
-from exporter.alerts.settings import Database, Observer, Origin, WebhookSettings
+from exporter.alerts.settings import Database, Observer, OriginOf, WebhookSettings
 from exporter.clock import Clock
 from exporter.errors import Unauthorized
 from exporter.http.credentials import read_secret
@@ -37,7 +37,7 @@ class Webhook(Receiver):
         self,
         settings: WebhookSettings,
         database: Database,
-        origins: Mapping[str, Origin],
+        origin_of: OriginOf,
         *,
         observer: Observer,
         clock: Clock,
@@ -46,7 +46,7 @@ class Webhook(Receiver):
         super().__init__(settings.name, observer, settings.backoff, dice)
         self._settings = settings
         self._database = database
-        self._origins = origins
+        self._origin_of = origin_of
         self._post = Post(settings.http, clock)
 
     async def work(self) -> float | None:
@@ -78,7 +78,7 @@ class Webhook(Receiver):
                 await self._database.transact(advance)
 
     async def _tell_one(self, news: News) -> None:
-        origin = self._origins.get(news.transition.source)
+        origin = self._origin_of(news.transition.source)
         labels = {} if origin is None else origin.labels
         body = cloud_event(news.event, news.transition, labels, self._settings.external_url)
         try:

@@ -74,7 +74,7 @@ class App:
             for source in configuration.sources
         }
         self._notifier = notifier(
-            configuration.alerting, self._sources.values(), ledger, self._scraping.numbers.receivers, clock
+            configuration.alerting, self._sources.get, ledger, self._scraping.numbers.receivers, clock
         )
 
     @classmethod

@@ -1,13 +1,14 @@
 """Puts the notifications together as the configuration wants them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 from exporter import config
 from exporter.alerts.notifier import Notifier
 from exporter.alerts.settings import Origin
-from exporter.app.source import WatchedSource
+from exporter.app.sources import Sources
 from exporter.clock import Clock
 from exporter.metrics.own import ReceiverStats
 from exporter.store.ledger import Ledger
@@ -15,7 +16,7 @@ from exporter.store.ledger import Ledger
 
 def notifier(
     alerting: config.Alerting,
-    sources: Iterable[WatchedSource],
+    sources: Sources,
     ledger: Ledger,
     stats: dict[str, ReceiverStats],
     clock: Clock,
@@ -29,16 +30,32 @@ def notifier(
         alertmanagers,
         webhooks,
         ledger,
-        {source.settings.name: _origin(source) for source in sources},
+        _Origins(sources),
         observers=stats,
         clock=clock,
         dice=Random(),
     )
 
 
-def _origin(source: WatchedSource) -> Origin:
-    return Origin(
-        labels=source.settings.labels,
-        keep_failed=timedelta(seconds=source.settings.keep_failed),
-        fetch_log=source.fetch_log if source.keeps_logs else None,
-    )
+class _Origins(Mapping[str, Origin]):
+    """What there is to know about the sources that are watched now, after every reload."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def __getitem__(self, name: str) -> Origin:
+        source = self._sources[name]
+        return Origin(
+            labels=source.settings.labels,
+            keep_failed=timedelta(seconds=source.settings.keep_failed),
+            fetch_log=partial(self._fetch_log, name) if source.keeps_logs else None,
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    async def _fetch_log(self, name: str, task_id: str) -> str:
+        return await (await self._sources.settled(name)).fetch_log(task_id)

@@ -135,7 +135,7 @@ async def running(
         [one for one in receivers if isinstance(one, AlertmanagerSettings)],
         [one for one in receivers if isinstance(one, WebhookSettings)],
         ledger,
-        ORIGINS if origins is None else origins,
+        (ORIGINS if origins is None else origins).get,
         observers=stats,
         clock=clock,
         dice=Random(7),
