@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import zlib
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -381,6 +382,22 @@ async def test_a_tunnel_gets_the_proxys_credentials_only() -> None:
     assert server.asked[0].line == "CONNECT api.example:443 HTTP/1.1"
     assert server.asked[0].all("Proxy-Authorization") == ["Basic bWU6aHVzaA=="]
     assert server.asked[0].all("Authorization") == []
+
+
+@pytest.mark.parametrize(("scheme", "told"), [("https", ["a", "b"]), ("http", [])])
+async def test_headers_for_the_tunnel_go_to_the_proxy_only(scheme: str, told: list[str]) -> None:
+    """What proxy_connect_header has is sent with CONNECT, and never with a request for the server."""
+    async with serve(says(answer(403))) as server:
+        settings = HttpSettings(
+            url=f"{scheme}://api.example",
+            proxy_url=Secret(server.url),
+            proxy_connect_header={"X-Team": (Secret("a"), Secret("b"))},
+        )
+        async with client_of(settings) as client:
+            for _ in range(2):
+                with suppress(ConnectFailed):
+                    await client.get("x", "/t")
+    assert [asked.all("X-Team") for asked in server.asked] == [told, told]
 
 
 async def test_a_closed_client_can_be_used_again() -> None:
