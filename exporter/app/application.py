@@ -3,29 +3,28 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from pathlib import Path
-from random import Random
 from typing import Self
 
 import structlog
 
 from exporter import config
 from exporter.alerts.texts import printable
+from exporter.app.flags import Flags
 from exporter.app.notifying import notifier
 from exporter.app.scraping import Scraping
+from exporter.app.serving import Front, located
 from exporter.app.source import WatchedSource
+from exporter.app.sources import Sources
 from exporter.clock import Clock, Moment, SystemClock
 from exporter.metrics.own import ReceiverStats
 from exporter.model import WatchedId
 from exporter.polling.poller import TooManyWatched
 from exporter.store.board import Board
 from exporter.store.ledger import Ledger, LedgerSettings
-from exporter.web.application import build, check_telemetry_path
 from exporter.web.log import MAX_LOG
-from exporter.web.server import Address, Server
+from exporter.web.server import Address
 from exporter.web.views import (
     Acknowledged,
     ExporterInfo,
@@ -41,24 +40,17 @@ from exporter.web.views import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flags:
-    """What the command line decides, as against the configuration file."""
-
-    addresses: Sequence[Address]
-    telemetry_path: str = "/metrics"
-    storage: Path | None = None
-    """The directory of the ledger; None keeps all in memory."""
-
-
 class App:
     """The exporter; satisfies what the web layer needs."""
 
-    def __init__(self, configuration: config.Config, flags: Flags, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, configuration: config.Config, flags: Flags, front: Front, ledger: Ledger, clock: Clock
+    ) -> None:
         self.addresses: Sequence[Address] = ()
         """Where it listens, once ``serving`` is set."""
         self.serving = asyncio.Event()
         self._flags = flags
+        self._front = front
         self._configuration = configuration
         self._started_at = clock.now()
         self._ledger = ledger
@@ -69,12 +61,9 @@ class App:
         self._scraping.numbers.config_hash = _hash(configuration)
         self._scraping.numbers.reloaded_at = clock.now()
         retention = timedelta(seconds=configuration.storage.retention)
-        self._sources = {
-            source.name: WatchedSource(source, ledger, retention=retention, clock=clock, dice=Random())
-            for source in configuration.sources
-        }
+        self._sources = Sources(configuration.sources, ledger, retention=retention, clock=clock)
         self._notifier = notifier(
-            configuration.alerting, self._sources.get, ledger, self._scraping.numbers.receivers, clock
+            configuration.alerting, self._sources, ledger, self._scraping.numbers.receivers, clock
         )
 
     @classmethod
@@ -82,12 +71,12 @@ class App:
         """Open the ledger and put the exporter together; nothing is asked or served yet.
 
         Raises:
-            ConfigError: a flag has a mistake.
+            ConfigError: a flag or the web configuration file has a mistake.
             StorageError: the ledger cannot be used.
         """
-        check_telemetry_path(flags.telemetry_path)
-        clock = clock or SystemClock()
-        return cls(configuration, flags, Ledger.open(_ledger_settings(configuration, flags), clock), clock)
+        front, clock = Front.open(flags), clock or SystemClock()
+        ledger = Ledger.open(_ledger_settings(configuration, flags), clock)
+        return cls(located(configuration, flags.external_url), flags, front, ledger, clock)
 
     async def run(self) -> None:
         """Watch and serve until cancelled.
@@ -99,13 +88,12 @@ class App:
             await self._ledger.start()
             stack.push_async_callback(self._ledger.close)
             await self._notifier.begin()
-            server = Server(build(self, telemetry_path=self._flags.telemetry_path), self._flags.addresses)
+            server = self._front.server(self)
             self.addresses = await server.start()
             stack.push_async_callback(server.stop)
             self._announce()
             async with asyncio.TaskGroup() as group:
-                for source in self._sources.values():
-                    group.create_task(source.run())
+                group.create_task(self._sources.run())
                 group.create_task(self._notifier.run())
                 self._ready = True
                 self.serving.set()
@@ -157,15 +145,23 @@ class App:
 
     async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
         """Watch ids that were posted."""
-        known = self._acted_on(source)
+        new: set[str] = set()
         try:
-            new = await known.poller.register(watched)
+            while True:
+                known = self._acted_on(source)
+                new.update(await known.poller.register(watched))
+                if not known.retired:
+                    break
+                # Too late for the one that takes its place to know: it is told as well.
+                await self._sources.settled(source)
         except TooManyWatched as error:
             raise TooManyTasks(str(error)) from None
-        return Registered(new=new, known=[one.id for one in watched if one.id not in set(new)])
+        ids = [one.id for one in watched]
+        return Registered(new=[i for i in ids if i in new], known=[i for i in ids if i not in new])
 
     async def fetch_log(self, source: str, task_id: str) -> str:
         """Ask a source for the log of a task; what is shown of it is clean text."""
+        await self._sources.settled(source)
         log = await self._known(source).fetch_log(task_id)
         return await asyncio.to_thread(printable, log[-2 * MAX_LOG :])
 
@@ -190,9 +186,7 @@ class App:
         return known
 
     def _announce(self) -> None:
-        for address in self.addresses:
-            self._log.info("Listening on", address=str(address))
-        self._log.info("TLS is disabled.")
+        self._front.announce(self.addresses)
         if self._flags.storage is None:
             self._log.warning("--storage.path is empty: counters start anew with each process")
 

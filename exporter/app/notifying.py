@@ -1,6 +1,5 @@
 """Puts the notifications together as the configuration wants them."""
 
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -10,6 +9,7 @@ from exporter.alerts.notifier import Notifier
 from exporter.alerts.settings import Origin
 from exporter.app.sources import Sources
 from exporter.clock import Clock
+from exporter.errors import NoLog
 from exporter.metrics.own import ReceiverStats
 from exporter.store.ledger import Ledger
 
@@ -30,32 +30,26 @@ def notifier(
         alertmanagers,
         webhooks,
         ledger,
-        _Origins(sources),
+        partial(_origin, sources),
         observers=stats,
         clock=clock,
         dice=Random(),
     )
 
 
-class _Origins(Mapping[str, Origin]):
-    """What there is to know about the sources that are watched now, after every reload."""
+def _origin(sources: Sources, name: str) -> Origin | None:
+    source = sources.get(name)
+    if source is None:
+        return None
+    return Origin(
+        labels=source.settings.labels,
+        keep_failed=timedelta(seconds=source.settings.keep_failed),
+        fetch_log=partial(_fetch_log, sources, name) if source.keeps_logs else None,
+    )
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
 
-    def __getitem__(self, name: str) -> Origin:
-        source = self._sources[name]
-        return Origin(
-            labels=source.settings.labels,
-            keep_failed=timedelta(seconds=source.settings.keep_failed),
-            fetch_log=partial(self._fetch_log, name) if source.keeps_logs else None,
-        )
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sources)
-
-    def __len__(self) -> int:
-        return len(self._sources)
-
-    async def _fetch_log(self, name: str, task_id: str) -> str:
-        return await (await self._sources.settled(name)).fetch_log(task_id)
+async def _fetch_log(sources: Sources, name: str, task_id: str) -> str:
+    source = await sources.settled(name)
+    if source is None:
+        raise NoLog(f"source {name!r} is watched no more")
+    return await source.fetch_log(task_id)

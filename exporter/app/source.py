@@ -2,27 +2,25 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from random import Random
 
-import structlog
-
 from exporter import config
 from exporter.apis.base import KeepsLogs
+from exporter.app.upstream import Upstream
 from exporter.clock import Clock
-from exporter.discovery.file import FileDiscovery
-from exporter.discovery.http import HttpDiscovery
-from exporter.errors import NoLog
-from exporter.http import HttpClient
+from exporter.errors import NoLog, StorageError
 from exporter.metrics.own import SourceStats
 from exporter.metrics.tasks import SourceView
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Bounds
 from exporter.polling.settings import PollSettings
 from exporter.store.board import Board, BoardRules, OperationRule
-from exporter.store.ledger import Ledger
+from exporter.store.ledger import Change, Ledger, SourceState
 from exporter.store.totals import DISCOVERED
 from exporter.web.views import SourceInfo
 
@@ -30,29 +28,30 @@ _STATIC = "static"
 
 
 class WatchedSource:
-    """A source: its client, its board, its poller, and where its ids come from."""
+    """A source: its board as the ledger has it, its poller, and where its ids come from."""
 
     def __init__(
-        self, settings: config.Source, ledger: Ledger, *, retention: timedelta, clock: Clock, dice: Random
+        self, upstream: Upstream, state: SourceState, ledger: Ledger, *, retention: timedelta, clock: Clock
     ) -> None:
-        self.settings = settings
-        self.stats = SourceStats(settings.name, settings.api, watched_limit=settings.max_watched_tasks)
-        self.board = Board(settings.name, board_rules(settings))
+        self.settings = upstream.settings
+        self.stats = upstream.stats
+        self.board = Board(self.settings.name, board_rules(self.settings))
+        # Now rather than when it runs: a scrape that comes before that shows its tasks as well.
+        self.board.restore(state.entries, clock.moment())
+        self.retired = False
+        """Whether another one takes its place, or none."""
+        self._upstream = upstream
         self._ledger = ledger
-        self._clock = clock
-        self._log = structlog.get_logger().bind(source=settings.name)
-        self._clients = [HttpClient(settings.http_settings, clock=clock, observer=self.stats)]
-        self._api = settings.api_class(self._clients[0], settings.options)
         self._one_log = asyncio.Lock()
         self.poller = Poller(
-            api=self._api,
+            api=upstream.api,
             board=self.board,
             ledger=ledger,
-            state=ledger.declare(settings.name, known_operations(settings)),
-            settings=poll_settings(settings, retention),
+            state=replace(state, entries=[]),
+            settings=poll_settings(self.settings, retention),
             observer=self.stats,
             clock=clock,
-            dice=dice,
+            dice=Random(),
         )
 
     async def run(self) -> None:
@@ -60,18 +59,28 @@ class WatchedSource:
         try:
             async with asyncio.TaskGroup() as group:
                 await self.poller.watch(_STATIC, self.settings.static_ids)
-                for number, discovery in enumerate(self._discoveries()):
+                for number, discovery in enumerate(self._upstream.discoveries):
                     publish = partial(self.poller.watch, f"{discovery.mechanism} {number}")
                     group.create_task(discovery.run(publish))
                 group.create_task(self.poller.run())
         finally:
-            for client in self._clients:
-                await client.close()
+            await self._upstream.close()
+
+    async def store(self) -> None:
+        """Store what moved on the board since the last poll; all that was recorded before is stored by then.
+
+        For a source that runs no more. Waits for as long as the ledger cannot be written.
+        """
+        kept, gone = self.board.changes()
+        name = self.settings.name
+        change = Change(entries=[(name, entry) for entry in kept], removed=[(name, *key) for key in gone])
+        with suppress(StorageError):  # It can never be stored; the ledger has told.
+            await self._ledger.record(change)
 
     @property
     def keeps_logs(self) -> bool:
         """Whether its API keeps logs of tasks."""
-        return isinstance(self._api, KeepsLogs)
+        return isinstance(self._upstream.api, KeepsLogs)
 
     async def fetch_log(self, task_id: str) -> str:
         """Ask for the log of a task: one log at a time, so that whoever reads logs holds up no polls.
@@ -81,10 +90,13 @@ class WatchedSource:
             TaskNotFound: the API does not know the task.
             SourceError: the API let us down.
         """
-        if not isinstance(self._api, KeepsLogs):
+        api = self._upstream.api
+        if not isinstance(api, KeepsLogs):
             raise NoLog(f"source {self.settings.name!r}: the API {self.settings.api} keeps no logs")
         async with self._one_log:
-            return await self._api.fetch_log(task_id)
+            if self.retired:
+                raise NoLog(f"source {self.settings.name!r} is being reconfigured; ask again")
+            return await api.fetch_log(task_id)
 
     def view(self) -> SourceView:
         """What the metrics are made of."""
@@ -123,26 +135,6 @@ class WatchedSource:
         """The operations that have counters: declared, or seen at any time."""
         counted = self._ledger.totals.counters[DISCOVERED]
         return {operation for source, operation in counted if source == self.settings.name}
-
-    def _discoveries(self) -> Iterable[FileDiscovery | HttpDiscovery]:
-        for files in self.settings.file_sd_configs:
-            yield FileDiscovery(
-                files.files,
-                clock=self._clock,
-                refresh_interval=files.refresh_interval,
-                observer=self.stats,
-                log=self._log,
-            )
-        for address in self.settings.http_sd_configs:
-            client = HttpClient(address.http_settings, clock=self._clock)
-            self._clients.append(client)
-            yield HttpDiscovery(
-                client,
-                place=address.place,
-                refresh_interval=address.refresh_interval,
-                observer=self.stats,
-                log=self._log,
-            )
 
 
 def board_rules(settings: config.Source) -> BoardRules:

@@ -8,7 +8,7 @@ again; the loop never waits for it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -28,6 +28,7 @@ from exporter.store.totals import Delta, Totals
 __all__ = ["Change", "Ledger", "LedgerSettings", "Scraper", "SourceState"]
 
 T = TypeVar("T")
+Declared = dict[str, tuple[SourceState, Delta]]
 Queued = tuple[Change, "asyncio.Future[None]"]
 _log = structlog.get_logger()
 _SPACING = 0.005
@@ -84,10 +85,19 @@ class Ledger:
         Raises:
             StorageError: it cannot be written.
         """
-        now = self._clock.now()
-        told, delta = self._thread.submit(self._storage.declare, source, tuple(operations), now).result()
-        self.totals.move(delta)
-        return told
+        declared = self._thread.submit(self._declare_all, {source: operations}).result()
+        return self._moved(declared)[source]
+
+    async def declare_in_turn(self, operations: Mapping[str, Iterable[str]]) -> Mapping[str, SourceState]:
+        """As `declare`, for several sources, without the event loop having to wait.
+
+        Their series are in the totals from the moment that this returns: who serves the sources before the
+        next ``await`` lets no scrape take these series for served that it was not served.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        return self._moved(await self._in_thread(partial(self._declare_all, operations)))
 
     async def start(self) -> None:
         """Begin to commit what is recorded, and to prune every hour."""
@@ -176,6 +186,16 @@ class Ledger:
             StorageError: it cannot be done now, or (Unstorable) ever.
         """
         return await self._in_thread(partial(self._storage.transact, work))
+
+    def _declare_all(self, operations: Mapping[str, Iterable[str]]) -> Declared:
+        """In the thread that commits."""
+        now = self._clock.now()
+        return {source: self._storage.declare(source, tuple(own), now) for source, own in operations.items()}
+
+    def _moved(self, declared: Declared) -> dict[str, SourceState]:
+        for _, delta in declared.values():
+            self.totals.move(delta)
+        return {source: state for source, (state, _) in declared.items()}
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,0 +1,68 @@
+"""What a source reaches out with: its HTTP clients, its API module, and where its ids come from."""
+
+from collections.abc import Iterator
+
+import structlog
+
+from exporter import config
+from exporter.apis.base import TaskApi
+from exporter.clock import Clock
+from exporter.discovery.file import FileDiscovery
+from exporter.discovery.http import HttpDiscovery
+from exporter.errors import ConfigError
+from exporter.http import HttpClient
+from exporter.metrics.own import SourceStats
+
+Discovery = FileDiscovery | HttpDiscovery
+
+
+class Upstream:
+    """Put together from the configuration; asks nothing yet, so that mistakes show before anything is done.
+
+    Raises:
+        ConfigError: a proxy's address in the environment is none, or the API module cannot be set up.
+    """
+
+    def __init__(self, settings: config.Source, stats: SourceStats, clock: Clock) -> None:
+        self.settings = settings
+        self.stats = stats
+        self._clock = clock
+        self._log = structlog.get_logger().bind(source=settings.name)
+        self._clients = [HttpClient(settings.http_settings, clock=clock, observer=stats)]
+        self.api = _set_up(settings, self._clients[0])
+        self.discoveries = tuple(self._discoveries())
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients:
+            await client.close()
+
+    def _discoveries(self) -> Iterator[Discovery]:
+        for files in self.settings.file_sd_configs:
+            yield FileDiscovery(
+                files.files,
+                clock=self._clock,
+                refresh_interval=files.refresh_interval,
+                observer=self.stats,
+                log=self._log,
+            )
+        for address in self.settings.http_sd_configs:
+            client = HttpClient(address.http_settings, clock=self._clock)
+            self._clients.append(client)
+            yield HttpDiscovery(
+                client,
+                place=address.place,
+                refresh_interval=address.refresh_interval,
+                observer=self.stats,
+                log=self._log,
+            )
+
+
+def _set_up(settings: config.Source, client: HttpClient) -> TaskApi:
+    try:
+        return settings.api_class(client, settings.options)
+    except Exception as error:  # a stranger's module may raise anything
+        told = f"{type(error).__name__}: {error}"
+        raise ConfigError(
+            [f"source {settings.name!r}: api {settings.api!r} cannot be set up ({told})"]
+        ) from error
