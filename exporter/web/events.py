@@ -21,7 +21,7 @@ MAX_READERS = 64
 _SILENT_TICKS = 5
 """After so many ticks without news a reader is told that the connection lives."""
 _SHARE = 20
-"""Finding the news takes at most this part of the time, however many tasks there are."""
+"""Finding the news for one reader takes at most this part of the time, however many tasks there are."""
 _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
 """The latter tells nginx to pass on each event at once."""
 _PARAMETERS = {"source", "task_id"}
@@ -76,15 +76,14 @@ class Events:
     async def _tell(self, response: web.StreamResponse, reader: Reader) -> None:
         silent = 0
         while not self._closing.is_set():
-            began = time.perf_counter()
+            began = time.thread_time()
             news = reader.news()
-            silent = 0 if news else silent + 1
-            if news:
-                await response.write(_event("change", news))
-            elif silent % _SILENT_TICKS == 0:
-                await response.write(_event("alive", {}))
+            event = b"" if news is None else _event("change", news)
+            pause = max(self._tick, _SHARE * (time.thread_time() - began))
+            silent = 0 if event else silent + 1
+            if event or silent % _SILENT_TICKS == 0:
+                await response.write(event or _event("alive", {}))
             with suppress(TimeoutError):
-                pause = max(self._tick, _SHARE * (time.perf_counter() - began))
                 await asyncio.wait_for(self._closing.wait(), pause)
 
 
