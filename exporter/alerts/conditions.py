@@ -4,7 +4,7 @@ Names, labels and words are those of the rules AsyncTaskFailed, AsyncTaskTimedOu
 ``prometheus/alerts.yml``: for Alertmanager an alert is its labels, so what both tell is one alert.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,7 @@ from exporter.alerts.texts import message, tail
 from exporter.model import Status, Task, Transition
 from exporter.store.alert import Alert
 
+Identity = frozenset[tuple[str, str]]
 RESOLVED_RETENTION = timedelta(minutes=15)
 """How long Alertmanager is told that an alert is over, as by Prometheus."""
 
@@ -65,7 +66,7 @@ def new_alert(
     settings: AlertSettings,
     *,
     log: str = "",
-    others: Iterable[Mapping[str, str]] = (),
+    others: Container[Identity] = (),
 ) -> Alert:
     """The alert about a run that ended badly.
 
@@ -75,12 +76,12 @@ def new_alert(
         origin: its source.
         settings: what the operator decided.
         log: the task's log, or as much as there is; "" for none.
-        others: the labels of the alerts that are being told.
+        others: the identities of the alerts that are being told.
     """
     task = transition.task
-    identity = labels(transition, origin, settings)
-    if identity in others:  # Another run of the id: as the same alert it would page nobody.
-        identity["run"] = transition.run
+    told = labels(transition, origin, settings)
+    if identity(told) in others:  # Another run of the id: as the same alert it would page nobody.
+        told["run"] = transition.run
     return Alert(
         event=event,
         source=transition.source,
@@ -88,11 +89,16 @@ def new_alert(
         run=transition.run,
         operation=task.operation,
         status=task.status,
-        labels=identity,
+        labels=told,
         annotations=annotations(transition, settings, log),
         ended_at=_ended_at(transition),
         starts_at=transition.at,
     )
+
+
+def identity(labels: Mapping[str, str]) -> Identity:
+    """What makes an alert this one and no other."""
+    return frozenset(labels.items())
 
 
 def labels(transition: Transition, origin: Origin, settings: AlertSettings) -> dict[str, str]:

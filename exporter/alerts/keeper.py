@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from random import Random
 
-from exporter.alerts.conditions import RULES, is_forgotten, new_alert, why_over
+from exporter.alerts.conditions import RULES, identity, is_forgotten, new_alert, why_over
 from exporter.alerts.receiver import Receiver
 from exporter.alerts.registry import Registry
 from exporter.alerts.settings import AlertSettings, Database, Observer, OriginOf
@@ -48,12 +48,16 @@ class Keeper(Receiver):
         self._origin_of = origin_of
         self._totals = totals
         self._clock = clock
+        self._judge_at = float("-inf")
 
     async def work(self) -> float | None:
         """Take in what is new, and end what is over."""
         while await self._take_in():
             pass
-        await self._judge()
+        await self._cap()
+        if self._clock.monotonic() >= self._judge_at:
+            await self._judge()
+            self._judge_at = self._clock.monotonic() + JUDGE_SECONDS
         return JUDGE_SECONDS
 
     async def _take_in(self) -> bool:
@@ -68,7 +72,7 @@ class Keeper(Receiver):
         return True
 
     def _new_alerts(self, news: Sequence[News], logs: Mapping[str, str]) -> list[Alert]:
-        others = self._registry.labels()
+        others = {identity(alert.labels) for alert in self._registry}
         alerts = []
         for one in news:
             origin = self._origin_of(one.transition.source)
@@ -77,7 +81,7 @@ class Keeper(Receiver):
             log = logs.get(one.event, "")
             alert = new_alert(one.event, one.transition, origin, self._settings, log=log, others=others)
             alerts.append(alert)
-            others.append(alert.labels)
+            others.add(identity(alert.labels))
         return alerts
 
     async def _logs(self, news: Sequence[News]) -> Mapping[str, str]:
@@ -116,7 +120,6 @@ class Keeper(Receiver):
             await self._registry.resolve(over, now)
         for event, why in over.items():
             self.log.debug("An alert is over", event_id=event, why=why)
-        await self._cap()
 
     def _why_over(self, alert: Alert, on_board: Mapping[str, Status]) -> str:
         latest = self._totals.latest.get((alert.source, alert.operation))

@@ -1,7 +1,7 @@
 """The alerts that are being told, in memory and in the database: a restart neither loses nor repeats one."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from heapq import nsmallest
@@ -32,10 +32,6 @@ class Registry:
     def get(self, event: str) -> Alert | None:
         """Look up an alert by its event."""
         return self._alerts.get(event)
-
-    def labels(self) -> list[Mapping[str, str]]:
-        """The labels of all alerts."""
-        return [alert.labels for alert in self]
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call *listener* when there is something new to tell."""

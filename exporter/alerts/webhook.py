@@ -75,7 +75,8 @@ class Webhook(Receiver):
         finally:
             if reached > batch.begin:
                 advance = partial(outbox.advance, receiver=self.name, position=reached)
-                await self._database.transact(advance)
+                # A stop that comes just now must not take it back: all of this would be told again.
+                await asyncio.shield(self._database.transact(advance))
 
     async def _tell_one(self, news: News) -> None:
         origin = self._origin_of(news.transition.source)

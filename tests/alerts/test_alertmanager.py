@@ -208,6 +208,7 @@ async def test_it_is_over_when_its_operation_succeeds_again() -> None:
         await run.end(E, "4")
         await until(lambda: len(told(receiver)) >= before + 2)
         assert not [alert for alert in told(receiver)[before:] if is_resolved(alert, run.clock.now())]
+        run.pass_time(keeper.JUDGE_SECONDS)
         await run.end(S, "5", finished_at=START + timedelta(seconds=1))
         await until(lambda: is_resolved(told(receiver)[-1], run.clock.now()))
         assert told(receiver)[-1]["labels"]["task_id"] == "1"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.alerts.conditions import RULES, is_forgotten, labels, new_alert, why_over
+from exporter.alerts.conditions import RULES, identity, is_forgotten, labels, new_alert, why_over
 from exporter.alerts.settings import AlertSettings, Origin
 from exporter.model import Status
 from exporter.store.alert import Alert
@@ -101,7 +101,7 @@ def test_a_second_failed_run_is_an_alert_of_its_own() -> None:
     """As the same alert it would be taken for the first one, and page nobody."""
     first = alert()
     second = new_alert(
-        "e2", transition(Status.ERROR, run="#1"), ORIGIN, AlertSettings(), others=[first.labels]
+        "e2", transition(Status.ERROR, run="#1"), ORIGIN, AlertSettings(), others={identity(first.labels)}
     )
     assert second.labels == {**first.labels, "run": "#1"}
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from exporter.alerts.events import cloud_event
@@ -51,3 +52,11 @@ def test_no_secret_and_no_control_character() -> None:
     data = event(message="token=geheim1geheim1\x1b[31m", name="\x07x")["data"]
     assert "geheim" not in json.dumps(data)
     assert (data["message"], data["name"]) == ("token=***", "x")
+
+
+def test_the_page_shows_an_event_as_it_is() -> None:
+    """docs/notifications.md has every attribute and every field, and no other."""
+    page = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text("utf-8")
+    shown = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    told = event("https://x.example.com")
+    assert (list(shown), list(shown["data"])) == (list(told), list(told["data"]))

@@ -92,4 +92,4 @@ async def test_nobody_acts_where_registration_is_off(tmp_path: Path) -> None:
         assert unknown[0] == 404
         status, text = await call(exporter, "GET", "/api/v1/sources/pulp/tasks/1/log")
         assert (status, "keeps no logs" in text) == (404, True)
-        assert "asynctask_notifications" not in (await call(exporter, "GET", "/metrics"))[1]
+        assert "asynctask_notifications_sent_total{" not in (await call(exporter, "GET", "/metrics"))[1]
