@@ -8,6 +8,7 @@ import platform
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,7 +16,7 @@ from typing import Any, NoReturn
 import structlog
 
 from exporter import __version__, config, log, watch
-from exporter.app import App, Flags
+from exporter.app import App, Flags, Front
 from exporter.errors import ConfigError, ExporterError
 from exporter.web.server import Address, parse_address
 
@@ -24,6 +25,11 @@ DEFAULT_ADDRESS = ":9926"
 _DEFAULT_CONFIG = Path("asynctask-exporter.yml")
 _DEFAULT_STORAGE = "data/"
 _DEMO_SPEED = 1.0
+_WEB_SWITCHES = {
+    "systemd-socket": "Listen on the sockets of systemd, not on addresses.",
+    "enable-lifecycle": "Allow to reload the exporter over HTTP.",
+    "health-without-auth": "Answer /-/healthy and /-/ready without a password.",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -78,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         default=_DEFAULT_STORAGE,
         help="Directory of the ledger; empty keeps all in memory, to be counted anew after a restart.",
     )
+    _add_web_flags(parser)
     commands = parser.add_subparsers(title="commands", metavar="", parser_class=_Parser)
     _add_watch(commands)
     _add_demo(commands)
@@ -97,7 +104,7 @@ def _add_config_flags(parser: argparse.ArgumentParser) -> None:
         "--config.check",
         dest="check",
         action="store_true",
-        help="Check the configuration file and exit.",
+        help="Check the configuration files and exit.",
     )
     parser.add_argument(
         "--config.schema",
@@ -139,6 +146,37 @@ def _add_serving_flags(parser: argparse.ArgumentParser, address: str) -> None:
     )
 
 
+def _add_web_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--web.config.file",
+        dest="web_config",
+        metavar="FILE",
+        default="",
+        help="Web configuration file, with TLS and users; the same as of Prometheus' exporters.",
+    )
+    parser.add_argument(
+        "--web.external-url",
+        dest="external_url",
+        metavar="URL",
+        default="",
+        help="URL under which people reach the exporter, as through a proxy; its path begins all paths.",
+    )
+    parser.add_argument(
+        "--web.route-prefix",
+        dest="route_prefix",
+        metavar="PATH",
+        help="What all paths that are served begin with, if not the path of --web.external-url.",
+    )
+    for name, meaning in _WEB_SWITCHES.items():
+        parser.add_argument(
+            f"--web.{name}",
+            dest=name.replace("-", "_"),
+            action=argparse.BooleanOptionalAction,
+            default=False,
+            help=meaning,
+        )
+
+
 def _add_watch(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type of subparsers to itself
     parser = commands.add_parser("watch", help="Hand over the ids of tasks to a running exporter.")
     parser.set_defaults(run=_watch)
@@ -176,26 +214,48 @@ def _speed(text: str) -> float:
     return speed
 
 
-def _flags(chosen: argparse.Namespace, storage: str) -> Flags:
+def _flags(chosen: argparse.Namespace, storage: str, **more: Any) -> Flags:  # noqa: ANN401 - of several types
     return Flags(
         addresses=tuple(chosen.addresses or [parse_address(DEFAULT_ADDRESS)]),
         telemetry_path=chosen.telemetry_path,
         storage=Path(storage) if storage else None,
+        **more,
     )
+
+
+def _web_flags(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The flags of the exporter that the demonstration has not."""
+    return {
+        "web_config": Path(chosen.web_config) if chosen.web_config else None,
+        "external_url": chosen.external_url,
+        "route_prefix": chosen.route_prefix,
+        "systemd_socket": chosen.systemd_socket,
+        "lifecycle": chosen.enable_lifecycle,
+        "health_without_auth": chosen.health_without_auth,
+    }
 
 
 def _serve(chosen: argparse.Namespace) -> int:
     if chosen.schema:
         sys.stdout.write(json.dumps(config.schema(), indent=2) + "\n")
         return 0
+    flags = _flags(chosen, chosen.storage, **_web_flags(chosen))
     configuration = config.load(chosen.config)
     if chosen.check:
-        sys.stdout.write(f"{chosen.config} is valid: {len(configuration.sources)} sources\n")
-        return 0
+        return _tell_valid(chosen, configuration, flags)
     log.configure(chosen.log_level, chosen.log_format)
     _announce(chosen)
-    app = App.open(configuration, _flags(chosen, chosen.storage))
+    app = App.open(configuration, flags)
     return _run_until_signalled(app.run)
+
+
+def _tell_valid(chosen: argparse.Namespace, configuration: config.Config, flags: Flags) -> int:
+    """Check the web configuration as well, and tell what is valid; sockets of systemd are left alone."""
+    Front.open(replace(flags, systemd_socket=False))
+    sys.stdout.write(f"{chosen.config} is valid: {len(configuration.sources)} sources\n")
+    if flags.web_config:
+        sys.stdout.write(f"{flags.web_config} is valid\n")
+    return 0
 
 
 def _announce(chosen: argparse.Namespace) -> None:
