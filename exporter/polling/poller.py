@@ -10,14 +10,14 @@ import structlog
 from exporter.apis.base import Lists, TaskApi
 from exporter.clock import Clock
 from exporter.errors import ExporterError, Malformed, SourceError, TaskNotFound
-from exporter.model import Task, WatchedId
+from exporter.model import Status, Task, WatchedId
 from exporter.polling.intake import Intake
 from exporter.polling.listing import Lister
-from exporter.polling.schedule import Bounds, Schedule, backoff, interval, jittered
+from exporter.polling.schedule import Bounds, Schedule, backoff, interval, jittered, learned
 from exporter.polling.settings import Observer, PollSettings
 from exporter.polling.troubles import Rest, Troubles, asked_to_wait
 from exporter.polling.watchlist import Watchlist
-from exporter.store.board import Board, age
+from exporter.store.board import Board, Entry, age, run_age
 from exporter.store.ledger import Change, Ledger, SourceState
 
 REGISTERED = "registration"
@@ -216,8 +216,15 @@ class Poller:
         if entry is None or entry.task.status.is_final:
             self._forget(task_id)
         else:
-            older = age(entry, self._clock.moment()).total_seconds()
-            self._plan(task_id, self._jittered(interval(older, self.settings.bounds)))
+            self._plan(task_id, self._jittered(self._wait(entry)))
+
+    def _wait(self, entry: Entry) -> float:
+        """As long as a task of this age deserves, and as its operation's past durations advise."""
+        now, bounds = self._clock.moment(), self.settings.bounds
+        if entry.running is None or entry.task.status is not Status.RUNNING:
+            return interval(age(entry, now).total_seconds(), bounds)
+        durations = self._ledger.totals.durations.get((self.board.source, entry.task.operation), ())
+        return learned(run_age(entry, now).total_seconds(), sorted(durations), bounds)
 
     def _not_found(self, task_id: str, error: TaskNotFound) -> None:
         """Ask again for a while: an id may be registered before its API knows it."""

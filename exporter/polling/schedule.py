@@ -3,7 +3,7 @@
 import heapq
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -11,6 +11,16 @@ _CURVE = ((0.0, 2.0), (60.0, 3.0), (75.0, 5.0), (600.0, 10.0), (750.0, 30.0), (3
 """Age and interval in seconds: the three steps that EPMware's task module recommends (2-3 s below a
 minute, 5-10 s up to ten minutes, 30-60 s beyond), joined by short ramps."""
 _AGES = tuple(age for age, _ in _CURVE)
+_LEAST_DURATIONS = 5
+"""From fewer past runs nothing is learned."""
+_PRICE = 5e-5
+"""What one request is worth: it may cost as much as to notice an end later by this part of the task's
+length. `docs/performance.md` shows what other prices would buy."""
+_DOUBT = 2.0
+"""How many past runs the curve counts as much as: a task may end like none before it."""
+_SMOOTHING = 0.7
+_NARROWEST, _WIDEST = 0.03, 0.5
+"""Past durations stand for those near them: within this part of their spread, in logarithms."""
 _JITTER = 0.1
 _FIRST_DOUBT = 1.0
 
@@ -35,6 +45,50 @@ def interval(age: float, bounds: Bounds) -> float:
     (age0, wait0), (age1, wait1) = _CURVE[max(right - 1, 0)], _CURVE[max(right, 1)]
     share = max(0.0, (age - age0) / (age1 - age0))
     return bounds.clamp(wait0 * math.pow(wait1 / wait0, share))
+
+
+def learned(age: float, durations: Sequence[float], bounds: Bounds) -> float:
+    """How long to wait before asking again for a task of this age, if earlier runs took *durations*.
+
+    Rarely in the middle, often near the expected end. The curve of `interval` stays in it, so that a
+    task that outlives all earlier runs is asked for as if nothing was known.
+
+    Args:
+        age: seconds since the task began to run.
+        durations: what earlier runs took, in seconds, rising.
+        bounds: what the operator allows.
+    """
+    if len(durations) < _LEAST_DURATIONS or age >= durations[-1]:
+        return interval(age, bounds)
+    width = _width(durations)
+    at, share = max(age, bounds.least), 1.0
+    while at < age + bounds.most:
+        wait, step = _wait_at(at, durations, width, bounds), width * at
+        if share * wait <= step:
+            return bounds.clamp(at + share * wait - age)
+        share -= step / wait
+        at += step
+    return bounds.most
+
+
+def _wait_at(age: float, durations: Sequence[float], width: float, bounds: Bounds) -> float:
+    """The interval at which requests cost as much as the delay that they save, at this very age.
+
+    With a chance *h* a second that the task ends, an interval *w* costs 1 / *w* requests a second, and
+    *h* * *w* / 2 seconds of delay. Both cost least together at the square root of 2 * price * age / *h*.
+    """
+    ending = bisect_right(durations, age * math.exp(width)) - bisect_right(durations, age * math.exp(-width))
+    left = len(durations) - bisect_right(durations, age)
+    unknown = 2.0 * _PRICE * (age / interval(age, bounds)) ** 2
+    chance = (_DOUBT * unknown + ending / (2.0 * width)) / (_DOUBT + left)
+    return age * math.sqrt(2.0 * _PRICE / chance)
+
+
+def _width(durations: Sequence[float]) -> float:
+    """How far one past duration speaks for others, as a logarithm: part of the middle two thirds' spread."""
+    early, late = durations[len(durations) // 6], durations[-1 - len(durations) // 6]
+    spread = math.log(late / early) / 2.0 if early > 0.0 else _WIDEST
+    return min(max(_SMOOTHING * spread, _NARROWEST), _WIDEST)
 
 
 def jittered(wait: float, dice: Random) -> float:

@@ -421,6 +421,13 @@ def age(entry: Entry, now: Moment) -> timedelta:
     return max(timedelta(0), now.wall - begun)
 
 
+def run_age(entry: Entry, now: Moment) -> timedelta:
+    """How long a running task has run, by its API or since it was first seen running; never negative."""
+    if entry.task.started_at is not None:
+        return max(timedelta(0), now.wall - entry.task.started_at)
+    return (entry.running or entry.first_seen).until(now)
+
+
 def entered(entry: Entry) -> datetime:
     """When a task entered its status: by its API where that tells, otherwise when we saw it.
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.polling.schedule import Bounds, Schedule, backoff, interval, jittered
+from exporter.polling.schedule import Bounds, Schedule, backoff, interval, jittered, learned
 
 BOUNDS = Bounds()
 
@@ -45,6 +45,49 @@ def test_the_configuration_bounds_the_interval() -> None:
     """The operator's bounds win over the curve."""
     assert interval(0, Bounds(least=20, most=30)) == 20
     assert interval(9999, Bounds(least=20, most=30)) == 30
+
+
+TEN_MINUTES = [590.0 + second for second in range(20)]
+"""What twenty runs took that all took about ten minutes."""
+pasts = st.lists(st.floats(0, 1e6), max_size=50).map(sorted)
+
+
+def test_the_middle_of_a_task_is_asked_about_rarely() -> None:
+    """Where no earlier run ended, the interval is several times the one that the age alone would give."""
+    assert learned(100, TEN_MINUTES, BOUNDS) > 3 * interval(100, BOUNDS)
+
+
+def test_the_expected_end_is_asked_about_often() -> None:
+    """Where earlier runs ended, the interval is a fraction of the one that the age alone would give."""
+    assert learned(598, TEN_MINUTES, BOUNDS) < interval(598, BOUNDS) / 3
+
+
+def test_a_long_wait_ends_before_the_expected_end_is_over() -> None:
+    """A rare request in the middle does not sleep through the ends of earlier runs."""
+    age = 100.0
+    while age < 590:
+        age += learned(age, TEN_MINUTES, BOUNDS)
+    assert age < 600
+
+
+def test_what_outlives_all_earlier_runs_is_asked_about_by_its_age() -> None:
+    """History has nothing to say about it."""
+    assert learned(700, TEN_MINUTES, BOUNDS) == interval(700, BOUNDS)
+
+
+@pytest.mark.parametrize("few", [[], [600.0], [600.0] * 4])
+def test_a_few_runs_teach_nothing(few: list[float]) -> None:
+    """Up to four past runs, age alone decides."""
+    assert learned(100, few, BOUNDS) == interval(100, BOUNDS)
+
+
+@given(st.floats(0, 1e6), pasts, st.floats(0.5, 50), st.floats(1, 20))
+def test_what_was_learned_stays_within_the_bounds(
+    age: float, past: list[float], least: float, ratio: float
+) -> None:
+    """Whatever the past, nobody is asked more or less often than the operator allows."""
+    bounds = Bounds(least=least, most=least * ratio)
+    assert bounds.least <= learned(age, past, bounds) <= bounds.most
 
 
 @given(st.floats(0.1, 1000), st.integers())
