@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import platform
 import signal
 import sys
@@ -17,6 +18,7 @@ import structlog
 
 from exporter import __version__, config, log, watch
 from exporter.app import App, Flags, Front
+from exporter.config.units import parse_duration
 from exporter.errors import ConfigError, ExporterError
 from exporter.web.server import Address, parse_address
 
@@ -25,6 +27,7 @@ DEFAULT_ADDRESS = ":9926"
 _DEFAULT_CONFIG = Path("asynctask-exporter.yml")
 _DEFAULT_STORAGE = "data/"
 _DEMO_SPEED = 1.0
+_AUTO_RELOAD_INTERVAL = "30s"
 _WEB_SWITCHES = {
     "systemd-socket": "Listen on the sockets of systemd, not on addresses.",
     "enable-lifecycle": "Allow to reload the exporter over HTTP.",
@@ -111,6 +114,26 @@ def _add_config_flags(parser: argparse.ArgumentParser) -> None:
         dest="schema",
         action="store_true",
         help="Print the configuration's JSON schema and exit.",
+    )
+    parser.add_argument(
+        "--config.expand-environment-variables",
+        dest="expand",
+        action="store_true",
+        help="Put environment variables, as $NAME or ${NAME}, into the values of the configuration file.",
+    )
+    parser.add_argument(
+        "--config.enable-auto-reload",
+        dest="auto_reload",
+        action="store_true",
+        help="Reload the configuration file when it has changed.",
+    )
+    parser.add_argument(
+        "--config.auto-reload-interval",
+        dest="auto_reload_interval",
+        metavar="DURATION",
+        type=_interval,
+        default=_AUTO_RELOAD_INTERVAL,
+        help="How often to look whether the configuration file has changed.",
     )
 
 
@@ -204,6 +227,16 @@ def _address(text: str) -> Address:
         raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from None
 
 
+def _interval(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if seconds == 0:
+        raise argparse.ArgumentTypeError("must be longer than 0s")
+    return seconds
+
+
 def _speed(text: str) -> float:
     try:
         speed = float(text)
@@ -235,12 +268,22 @@ def _web_flags(chosen: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _reload_flags(chosen: argparse.Namespace, file: config.ConfigFile) -> dict[str, Any]:
+    return {
+        "config_file": file,
+        "auto_reload_interval": chosen.auto_reload_interval if chosen.auto_reload else None,
+    }
+
+
 def _serve(chosen: argparse.Namespace) -> int:
     if chosen.schema:
         sys.stdout.write(json.dumps(config.schema(), indent=2) + "\n")
         return 0
-    flags = _flags(chosen, chosen.storage, **_web_flags(chosen))
-    configuration = config.load(chosen.config)
+    # Until it can be reloaded: a hang-up that comes too early must not end it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    file = config.ConfigFile(chosen.config, os.environ if chosen.expand else None)
+    flags = _flags(chosen, chosen.storage, **_web_flags(chosen), **_reload_flags(chosen, file))
+    configuration = file.load()
     if chosen.check:
         return _tell_valid(chosen, configuration, flags)
     log.configure(chosen.log_level, chosen.log_format)
@@ -277,15 +320,21 @@ def _demo(chosen: argparse.Namespace) -> int:
     return _run_until_signalled(lambda: demonstration.run(flags, seed=chosen.seed, speed=chosen.speed))
 
 
-def _run_until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
-    """Run until the work ends, or SIGTERM or SIGINT ends it."""
+def _run_until_signalled(
+    work: Callable[[], Coroutine[Any, Any, None]], reload: Callable[[], None] | None = None
+) -> int:
+    """Run until the work ends, or SIGTERM or SIGINT ends it; SIGHUP reloads what can be reloaded."""
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        return runner.run(_until_signalled(work))
+        return runner.run(_until_signalled(work, reload))
 
 
-async def _until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
+async def _until_signalled(
+    work: Callable[[], Coroutine[Any, Any, None]], reload: Callable[[], None] | None
+) -> int:
     working = asyncio.create_task(work())
     loop = asyncio.get_running_loop()
+    if reload is not None:
+        loop.add_signal_handler(signal.SIGHUP, _reload, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, working, number)
     with contextlib.suppress(asyncio.CancelledError):
@@ -296,6 +345,11 @@ async def _until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> int
 def _stop(working: asyncio.Task[None], number: signal.Signals) -> None:
     structlog.get_logger().info("Received a signal, exiting gracefully", signal=number.name)
     working.cancel()
+
+
+def _reload(reload: Callable[[], None]) -> None:
+    structlog.get_logger().info("Received a signal, reloading the configuration", signal="SIGHUP")
+    reload()
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -13,6 +13,7 @@ from exporter import config
 from exporter.alerts.texts import printable
 from exporter.app.flags import Flags
 from exporter.app.notifying import notifier
+from exporter.app.reload import Reloader
 from exporter.app.scraping import Scraping
 from exporter.app.serving import Front, located
 from exporter.app.source import WatchedSource
@@ -38,6 +39,9 @@ from exporter.web.views import (
     TooManyTasks,
     UnknownSource,
 )
+
+_FIXED = ("metrics", "storage", "alerting")
+"""The parts of the configuration that are decided when the process starts."""
 
 
 class App:
@@ -65,6 +69,7 @@ class App:
         self._notifier = notifier(
             configuration.alerting, self._sources, ledger, self._scraping.numbers.receivers, clock
         )
+        self._reloader = Reloader(flags.config_file, self._use, self._scraping.numbers, clock)
 
     @classmethod
     def open(cls, configuration: config.Config, flags: Flags, clock: Clock | None = None) -> Self:
@@ -95,8 +100,19 @@ class App:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._sources.run())
                 group.create_task(self._notifier.run())
+                group.create_task(self._reloader.run())
+                if self._flags.auto_reload_interval is not None:
+                    group.create_task(self._reloader.follow(self._flags.auto_reload_interval))
                 self._ready = True
                 self.serving.set()
+
+    async def reload(self) -> Sequence[str]:
+        """Load the configuration file again; return what is wrong with it."""
+        return await self._reloader.ask()
+
+    def reload_soon(self) -> None:
+        """Load the configuration file again; what is wrong with it is logged."""
+        self._reloader.ask()
 
     def not_ready(self) -> str:
         """Tell what is still waited for."""
@@ -172,6 +188,26 @@ class App:
         if alert is None or alert.acknowledged_at is None:
             raise NoAlert(f"no alert of task {task_id!r} of source {source!r} is being told (any more)")
         return Acknowledged(at=alert.acknowledged_at, by=alert.acknowledged_by, comment=alert.comment)
+
+    async def _use(self, loaded: config.Config) -> None:
+        """Take a configuration into use, but for the parts that need a restart."""
+        loaded = located(loaded, self._flags.external_url)
+        running = self._configuration
+        in_use = loaded.model_copy(update={part: getattr(running, part) for part in _FIXED})
+        new_hash = await asyncio.to_thread(_hash, in_use)
+        told = await self._sources.change(in_use.sources)
+        self._configuration, self._scraping.numbers.config_hash = in_use, new_hash
+        self._log.info(
+            "Sources as configured",
+            added=told.added,
+            changed=told.changed,
+            removed=told.removed,
+            unchanged=len(told.unchanged),
+        )
+        if other := [part for part in _FIXED if getattr(loaded, part) != getattr(in_use, part)]:
+            self._log.warning(
+                "These parts of the configuration have changed, which takes a restart", parts=other
+            )
 
     def _known(self, source: str) -> WatchedSource:
         if source not in self._sources:

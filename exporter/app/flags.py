@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from exporter.config import ConfigFile
 from exporter.web.server import Address
 
 
@@ -27,3 +28,7 @@ class Flags:
     """Whether the exporter may be reloaded over HTTP."""
     health_without_auth: bool = False
     """Whether the probes are answered without a password."""
+    config_file: ConfigFile | None = None
+    """What a reload loads; None if there is nothing to reload."""
+    auto_reload_interval: float | None = None
+    """Every how many seconds that file is looked at for changes; None for never."""

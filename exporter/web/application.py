@@ -17,6 +17,7 @@ from exporter.web import (
     page,
     probes,
     registration,
+    reload,
     status_page,
     tasks,
 )
@@ -70,6 +71,7 @@ def build(
 def _routes(exporter: Exporter, telemetry_path: str) -> Iterator[web.RouteDef]:
     """What programs ask for."""
     yield from probes.routes(exporter)
+    yield from reload.routes(exporter)
     yield from metrics.routes(telemetry_path, exporter)
     # Before the routes of tasks, whose ids may hold a slash and would take these for a part of an id.
     yield from log.routes(exporter, seconds=log.SECONDS)

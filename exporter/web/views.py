@@ -224,5 +224,13 @@ class Pager(Protocol):
         ...
 
 
-class Exporter(Health, Metrics, Tasks, Setup, Registrar, Logs, Pager, Protocol):
+class Reloads(Protocol):
+    """Takes the configuration file into use again."""
+
+    async def reload(self) -> Sequence[str]:
+        """Load the file; return what is wrong with it, one line each, or nothing if it is in use now."""
+        ...
+
+
+class Exporter(Health, Metrics, Tasks, Setup, Registrar, Logs, Pager, Reloads, Protocol):
     """All that the web application needs."""

@@ -38,6 +38,8 @@ class FakeExporter:
         self.yaml = "sources: []\n"
         self.about = ExporterInfo(started_at=START, config_loaded_at=START, storage="data")
         self.logs: dict[tuple[str, str], str] = {}
+        self.mistakes: list[str] = []
+        self.reloads = 0
         self.acknowledged: dict[tuple[str, str], Acknowledged] = {}
         self.asked = asyncio.Event()
         self.committed = asyncio.Event()
@@ -110,6 +112,11 @@ class FakeExporter:
             raise self.error
         done = Acknowledged(at=self.at.wall, by=by, comment=comment)
         return self.acknowledged.setdefault((source, task_id), done)
+
+    async def reload(self) -> Sequence[str]:
+        """Find the mistakes that the test put here."""
+        self.reloads += 1
+        return self.mistakes
 
     async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
         """Take ids, once they are committed."""
