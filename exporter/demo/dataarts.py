@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from exporter.demo import ids
+from exporter.demo.huawei import LOGIN_PATH, Door
 from exporter.demo.server import Api, RateLimit
 from exporter.demo.tasks import Part, SimTask
 from exporter.demo.workload import Kind, Workload
@@ -20,6 +21,7 @@ from exporter.demo.world import World
 from exporter.model import Status
 
 TOKEN = "MIIDemoTokenOfNoUse" + "QmFzZTY0" * 40
+"""A token that somebody else has fetched, and that never ends."""
 PROJECT_ID = "b384b9e9ab9b4ee8994c8633aabc9505"
 WORKSPACE = "0e46c6e3f4d14a9cb2a4c6a1d0f6b7aa"
 DOCUMENTED_PATH, EXAMPLES_PATH = "system-tasks", "systemTasks"
@@ -91,6 +93,7 @@ class Dataarts(Api):
 
     Attributes:
         path: the one spelling of ``system-tasks`` that the gateway knows.
+        door: who is let in: whoever has a token, or signs.
     """
 
     def __init__(
@@ -98,21 +101,24 @@ class Dataarts(Api):
     ) -> None:
         super().__init__(world, limit=limit, skew=skew)
         self.path = DOCUMENTED_PATH
+        self.door = Door(TOKEN)
         self._request_ids = Random(world.source)
 
     def routes(self) -> Sequence[web.RouteDef]:
-        """Query a system task, import a job; all else is unknown to the gateway."""
+        """Log in, query a system task, import a job; all else is unknown to the gateway."""
         return [
+            web.post(LOGIN_PATH, self._login, name="login"),
             web.get("/v1/{project_id}/{path}/{task_id}", self._get_task, name="get_task"),
             web.post("/v1/{project_id}/jobs/import", self._import_job, name="import_job"),
             web.route("*", "/{rest:.*}", self._unknown_path, name="unknown"),
         ]
 
     def refuse(self, request: web.Request) -> web.Response | None:
-        """Want ``X-Auth-Token``."""
-        if request.headers.get("X-Auth-Token") == TOKEN:
+        """Want a token or a signature, but to log in."""
+        complaint = self.door.complaint(request, self.told(self.now()))
+        if not complaint or request.match_info.route.name == "login":
             return None
-        return self._gateway(401, "APIG.0301", "Incorrect IAM authentication information: decrypt token fail")
+        return self._gateway(401, "APIG.0301", f"Incorrect IAM authentication information: {complaint}")
 
     def too_many(self, retry_after: int | None) -> web.Response:
         """Answer in the gateway's words for throttling."""
@@ -122,6 +128,9 @@ class Dataarts(Api):
         if retry_after is not None:
             answer.headers["Retry-After"] = str(retry_after)
         return answer
+
+    async def _login(self, request: web.Request) -> web.Response:
+        return self.door.login(await request.json(), self.told(self.now()))
 
     async def _get_task(self, request: web.Request) -> web.Response:
         if request.match_info["path"] != self.path:

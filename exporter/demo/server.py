@@ -15,6 +15,7 @@ from exporter.demo.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _REMEMBERED = 20_000
+_LONGEST_HEADER = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -178,7 +179,11 @@ class Server:
         if self._runner is not None:
             return
         self._runner = web.AppRunner(
-            self.api.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+            self.api.application(),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=0.1,
+            max_field_size=_LONGEST_HEADER,
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
