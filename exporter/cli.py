@@ -289,7 +289,7 @@ def _serve(chosen: argparse.Namespace) -> int:
     log.configure(chosen.log_level, chosen.log_format)
     _announce(chosen)
     app = App.open(configuration, flags)
-    return _run_until_signalled(app.run)
+    return _run_until_signalled(app.run, app.reload_soon)
 
 
 def _tell_valid(chosen: argparse.Namespace, configuration: config.Config, flags: Flags) -> int:
