@@ -42,6 +42,8 @@ class Site:
     """Files by name."""
     digest: str
     """Tells this content from any other."""
+    base: str = ""
+    """What links begin with; "" or a path without a slash at its end."""
 
     def page(self, path: str, title: str, main: str, script: str = "") -> web.Response:
         """Put a page into the frame.
@@ -52,8 +54,9 @@ class Site:
             main: HTML; whoever wrote it has escaped what came from elsewhere.
             script: the name of the module that brings it to life.
         """
-        folder = f"/static/{self.digest}"
+        folder = f"{self.base}/static/{self.digest}"
         text = Template(self.text("frame.html")).substitute(
+            base=self.base,
             title=escape(title),
             main=main,
             static=folder,
@@ -68,20 +71,23 @@ class Site:
         rest = {"/status": "Status", "/config": "Configuration", self.telemetry_path: "Metrics"}
         for path, name in (first | rest).items():
             mark = ' aria-current="page"' if path == current else ""
-            yield f'<a href="{escape(path)}"{mark}>{name}</a>'
+            yield f'<a href="{escape(self.base + path)}"{mark}>{name}</a>'
 
     def text(self, name: str) -> str:
         """A file as text."""
         return self.content[name].decode()
 
+    def _main(self, name: str) -> str:
+        return Template(self.text(name)).substitute(base=self.base)
+
     def routes(self) -> Sequence[web.RouteDef]:
         """The live pages, and the files of every page."""
 
         async def tasks(_request: web.Request) -> web.Response:
-            return self.page("/", "Tasks", self.text("tasks.html"), "tasks.js")
+            return self.page("/", "Tasks", self._main("tasks.html"), "tasks.js")
 
         async def task(request: web.Request) -> web.Response:
-            return self.page("", request.match_info["task_id"], self.text("task.html"), "task.js")
+            return self.page("", request.match_info["task_id"], self._main("task.html"), "task.js")
 
         async def static(request: web.Request) -> web.Response:
             return self._serve(request, request.match_info["name"])
@@ -105,11 +111,11 @@ class Site:
         return response
 
 
-def load(telemetry_path: str) -> Site:
+def load(telemetry_path: str, base: str = "") -> Site:
     """Read the files that came with the program."""
     folder = files("exporter.web") / "static"
     content = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-    return Site(telemetry_path, content, digest_of(content))
+    return Site(telemetry_path, content, digest_of(content), base)
 
 
 def digest_of(content: Mapping[str, bytes]) -> str:

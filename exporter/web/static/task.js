@@ -3,7 +3,7 @@
 import { bar, clock, copyButton, el, fill, pill } from "./dom.js";
 import { follow } from "./feed.js";
 import { act, logViewer } from "./actions.js";
-import { address, count, counted, duration, moment, selector, tick, title } from "./words.js";
+import { address, base, count, counted, duration, moment, selector, tick, title } from "./words.js";
 
 const FINAL = new Set(["success", "warning", "error", "timed_out", "cancelled", "skipped"]);
 const [source, id] = here();
@@ -14,10 +14,10 @@ let known = null; // What was told of the task last, though it may have left the
 document.getElementById("path-id").textContent = id;
 const link = document.getElementById("path-source");
 link.textContent = source;
-link.href = `/?${new URLSearchParams({ source })}`;
+link.href = `${base}/?${new URLSearchParams({ source })}`;
 
 const query = new URLSearchParams({ source, task_id: id });
-const now = follow(`/api/v1/events?${query}`, (news) => {
+const now = follow(`${base}/api/v1/events?${query}`, (news) => {
   if (news.task) known = news;
   if (known) draw(known, { ...news, onBoard: Boolean(news.task) });
   else drawMissing(news);
@@ -27,7 +27,7 @@ setInterval(() => tick(document, now()), 1000);
 
 /** The source and the id, from the page's address. */
 function here() {
-  const path = location.pathname.slice("/tasks/".length);
+  const path = location.pathname.slice(`${base}/tasks/`.length);
   const end = path.indexOf("/");
   return [path.slice(0, end), path.slice(end + 1)].map(decodeURIComponent);
 }
@@ -142,7 +142,7 @@ function problem(task) {
 
 function actions(task, info) {
   if (!isFailed(task) || !info?.registration) return null;
-  return act(`/api/v1/sources/${encodeURIComponent(source)}/tasks/${encodeURIComponent(id)}/acknowledge`);
+  return act(`${base}/api/v1/sources/${encodeURIComponent(source)}/tasks/${encodeURIComponent(id)}/acknowledge`);
 }
 
 /** The moments of a task in their order; the last one may lie ahead. */
@@ -185,10 +185,10 @@ function words(status) {
 function facts(task, info) {
   const pairs = [
     ["Task id", task.task_id],
-    ["Source", source, `/?${new URLSearchParams({ source })}`],
+    ["Source", source, `${base}/?${new URLSearchParams({ source })}`],
     ["API", info?.api],
     ["Address", info?.url],
-    ["Operation", task.operation, `/?${new URLSearchParams({ source, operation: task.operation })}`],
+    ["Operation", task.operation, `${base}/?${new URLSearchParams({ source, operation: task.operation })}`],
     ["Took", task.duration_seconds === null ? null : duration(task.duration_seconds)],
     ["Part of", task.parent_id, address(source, task.parent_id)],
     ["Run", /^#\d+$/.test(task.run) ? null : task.run], // Numbers are the exporter's own.
@@ -253,5 +253,5 @@ function queries({ operation }) {
 }
 
 function logAddress() {
-  return `/api/v1/sources/${encodeURIComponent(source)}/tasks/${encodeURIComponent(id)}/log`;
+  return `${base}/api/v1/sources/${encodeURIComponent(source)}/tasks/${encodeURIComponent(id)}/log`;
 }

@@ -4,7 +4,7 @@ import { bar, clock, el, fill, pill, setText } from "./dom.js";
 import { Filters } from "./filters.js";
 import { follow } from "./feed.js";
 import { Sources } from "./sources.js";
-import { address, count, counted, duration, moment, tick, title } from "./words.js";
+import { address, base, count, counted, duration, moment, tick, title } from "./words.js";
 
 const PAGE = 100; // So many rows are drawn at first, and so many more each time that the end comes into sight.
 const $ = (id) => document.getElementById(id);
@@ -23,7 +23,7 @@ let total = 0;
 let drawing = 0;
 let told = false;
 
-const now = follow("/api/v1/events", (news) => {
+const now = follow(`${base}/api/v1/events`, (news) => {
   if (news.reset) tasks.clear();
   for (const key of news.gone) tasks.delete(keyOf(key));
   for (const task of news.tasks) {

@@ -56,9 +56,12 @@ export function title(task) {
   return task.name || (task.operation ? `${task.operation} ${task.task_id}` : task.task_id);
 }
 
+/** What every path of the exporter begins with, as browsers see it. */
+export const base = document.documentElement.dataset.base;
+
 /** The address of a task's own page. */
 export function address(source, id) {
-  return `/tasks/${encodeURIComponent(source)}/${encodeURIComponent(id)}`;
+  return `${base}/tasks/${encodeURIComponent(source)}/${encodeURIComponent(id)}`;
 }
 
 /** A PromQL selector; label values are quoted as PromQL has it. */
