@@ -23,7 +23,7 @@ HOLD_AFTER_REFUSAL = 300.0
 quarter of an hour; see "Login Authentication Policy" in the IAM user guide."""
 HOLD_AFTER_FAILURE = 5.0
 """Seconds in which a server that issued no token for another reason is not asked again."""
-SPARED = 60.0
+SPARED = 15.0
 """Seconds after a token was replaced for a refusal in which no other one is: it would be refused as well."""
 
 Post = Callable[[Mapping[str, str], bytes], Awaitable[Answer]]
