@@ -5,6 +5,7 @@ import json
 import math
 import re
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +23,12 @@ from tests.real.waiting import until
 
 RULES = (ROOT / "prometheus" / "recording.yml").read_text(encoding="utf-8")
 SPEED = 40
-LIVE_SECONDS = 10
+LIVE_SECONDS = 6
+STILL_SCRAPES = 5
+RUNNING = (
+    "asynctask_task_progress_ratio and on (source, task_id) asynctask_task_estimated_end_timestamp_seconds"
+)
+"""A task with progress that runs: only running ones have an estimate."""
 ENOUGH_RUNS = 150
 NOT_IN_THE_DEMONSTRATION = {
     "Duration against last week": "there was no last week",
@@ -60,22 +66,25 @@ def configuration(address: str) -> str:
 
 @asynccontextmanager
 async def demonstration() -> AsyncIterator[str]:
-    """The exporter with its simulated systems; the address of its metrics."""
+    """The exporter with its simulated systems; the address of its metrics.
+
+    Raises:
+        RuntimeError: it ended by itself; tells its last words.
+    """
     address = f"127.0.0.1:{free_port()}"
-    program = [
-        sys.executable,
-        "-m",
-        "exporter",
-        "demo",
-        f"--speed={SPEED}",
-        f"--web.listen-address={address}",
-    ]
-    process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.DEVNULL)
-    try:
-        yield f"http://{address}/metrics"
-    finally:
-        process.terminate()
-        await process.wait()
+    flags = [f"--speed={SPEED}", f"--web.listen-address={address}", "--log.level=warn"]
+    with tempfile.TemporaryFile() as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "exporter", "demo", *flags, stdout=log, stderr=log
+        )
+        try:
+            yield f"http://{address}/metrics"
+        finally:
+            if process.returncode is not None:
+                log.seek(0)
+                raise RuntimeError(f"the demonstration ended:\n{log.read().decode()[-2000:]}")
+            process.terminate()
+            await process.wait()
 
 
 async def begun(relay: Relay) -> None:
@@ -89,7 +98,7 @@ async def begun(relay: Relay) -> None:
         ended = re.findall(r"^asynctask_finished_total\{.*\} (\S+)$", text, flags=re.MULTILINE)
         return sum(map(float, ended)) >= ENOUGH_RUNS
 
-    await until("enough runs ended", enough)
+    await until("enough runs ended", enough, seconds=60)
 
 
 async def scraped(prometheus: PrometheusServer) -> None:
@@ -105,15 +114,25 @@ async def scraped(prometheus: PrometheusServer) -> None:
 
 @asynccontextmanager
 async def stack() -> AsyncIterator[PrometheusServer]:
-    """A Prometheus with some seconds of the demonstration, at a moment when nothing moves."""
+    """A Prometheus with some seconds of the demonstration, at a moment when nothing moves.
+
+    The moment is one when some task runs. It is held for some scrapes: rates over few samples depend
+    much on when exactly these were taken.
+    """
     async with demonstration() as url, Relay(url) as relay:
         await begun(relay)
         files = {"recording.yml": RULES}
         async with ExemplaryPrometheus(configuration(relay.address), files) as prometheus:
             await scraped(prometheus)
             end = time.monotonic() + LIVE_SECONDS
-            while time.monotonic() < end:
+
+            async def lived() -> bool:
                 await relay.take()
+                await scraped(prometheus)
+                return time.monotonic() > end and bool(await prometheus.query(RUNNING))
+
+            await until("a task runs", lived)
+            for _ in range(STILL_SCRAPES):
                 await scraped(prometheus)
             yield prometheus
 
@@ -142,16 +161,13 @@ async def empty(prometheus: PrometheusServer, at: float) -> list[Query]:
 
 
 async def doubled(prometheus: PrometheusServer, at: float) -> list[str]:
-    """The queries about tasks that two exporters answer in another way than one of them."""
-    return [
-        str(query)
-        for query in queries()
-        if query.dashboard != SUMMED
-        and differ(
-            await evaluate(prometheus, query, at),
-            await evaluate(prometheus, query, at, ONE_OF_TWO),
-        )
-    ]
+    """The queries about tasks that two exporters answer in another way than one, with both answers."""
+    found = []
+    for query in (query for query in queries() if query.dashboard != SUMMED):
+        both, one = [await evaluate(prometheus, query, at, scope) for scope in ("", ONE_OF_TWO)]
+        if differ(both, one):
+            found.append(f"{query}\n{both}\n{one}")
+    return found
 
 
 async def exemplars(prometheus: PrometheusServer, at: float) -> list[dict[str, Any]]:
