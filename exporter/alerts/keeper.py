@@ -20,8 +20,6 @@ from exporter.store.totals import Totals
 NAME = "alertmanager"
 """Its place in the outbox; from there on the alerts themselves are what is not told yet."""
 BATCH = 64
-LOG_SECONDS = 3.0
-"""How long after its task's end was seen a page waits for the log, at the most."""
 JUDGE_SECONDS = 5.0
 """How often is looked whether alerts are over."""
 
@@ -86,8 +84,9 @@ class Keeper(Receiver):
 
     async def _logs(self, news: Sequence[News]) -> Mapping[str, str]:
         """The logs that come in time; a page that is late already waits for none."""
+        wait = self._settings.log_wait.total_seconds()
         age = max(((self._clock.now() - one.transition.at).total_seconds() for one in news), default=0.0)
-        left = min(LOG_SECONDS - age, LOG_SECONDS)
+        left = min(wait - age, wait)
         if left <= 0 or not news:
             return {}
         asked = {asyncio.create_task(self._log_of(one)): one.event for one in news}

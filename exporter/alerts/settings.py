@@ -30,6 +30,8 @@ class AlertSettings:
     resend_delay: timedelta = timedelta(minutes=1)
     keep_firing: timedelta = timedelta(minutes=15)
     """How long an alert fires at the least, and how long it outlives an exporter that is gone."""
+    log_wait: timedelta = timedelta(seconds=3)
+    """How long after its task's end was seen a page waits for the log, at the most."""
     send_resolved: bool = True
     """Whether the end of an alert is told, or left to the rules that fire beside us."""
     limit: int = 10_000

@@ -208,8 +208,9 @@ async def test_it_is_over_when_its_operation_succeeds_again() -> None:
         await run.end(E, "4")
         await until(lambda: len(told(receiver)) >= before + 2)
         assert not [alert for alert in told(receiver)[before:] if is_resolved(alert, run.clock.now())]
-        run.pass_time(keeper.JUDGE_SECONDS)
         await run.end(S, "5", finished_at=START + timedelta(seconds=1))
+        run.pass_time(keeper.JUDGE_SECONDS)
+        await wake(run)
         await until(lambda: is_resolved(told(receiver)[-1], run.clock.now()))
         assert told(receiver)[-1]["labels"]["task_id"] == "1"
 
@@ -268,9 +269,9 @@ async def test_the_log_comes_with_the_page() -> None:
         assert told(receiver)[0]["annotations"]["log"] == "log of 1\npassword=***"
 
 
-async def test_a_page_does_not_wait_for_a_slow_log(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_does_not_wait_for_a_slow_log() -> None:
     """Of two tasks one has its log in time, and the other pages without."""
-    monkeypatch.setattr(keeper, "LOG_SECONDS", 0.1)
+    settings = replace(SETTINGS, log_wait=timedelta(seconds=0.1))
 
     async def fetch(task_id: str) -> str:
         if task_id == "slow":
@@ -278,7 +279,10 @@ async def test_a_page_does_not_wait_for_a_slow_log(monkeypatch: pytest.MonkeyPat
         return "log"
 
     origins = {"epm": replace(ORIGINS["epm"], fetch_log=fetch)}
-    async with Receiver() as receiver, running(None, alertmanager(receiver.url), origins=origins) as run:
+    async with (
+        Receiver() as receiver,
+        running(None, alertmanager(receiver.url), settings=settings, origins=origins) as run,
+    ):
         await run.end(E, "slow", "quick")
         await until(lambda: len(told(receiver)) == 2)
         logs = {alert["labels"]["task_id"]: alert["annotations"].get("log") for alert in told(receiver)}
