@@ -10,7 +10,7 @@ from exporter.metrics.births import Births, Release, Scrape
 from exporter.metrics.exposition import Snapshot, families, render, restricted, snapshot
 from exporter.metrics.own import ExporterStats
 from exporter.metrics.tasks import SourceTasks
-from exporter.store.board import Entry, Key
+from exporter.store.entry import Entry, Key
 from exporter.store.ledger import Change, Ledger
 from exporter.web.views import Exposition, ScrapeRequest
 

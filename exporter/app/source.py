@@ -19,7 +19,8 @@ from exporter.metrics.tasks import SourceView
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Bounds
 from exporter.polling.settings import PollSettings
-from exporter.store.board import Board, BoardRules, OperationRule
+from exporter.store.board import Board
+from exporter.store.entry import BoardRules, OperationRule
 from exporter.store.ledger import Change, Ledger, SourceState
 from exporter.store.totals import DISCOVERED
 from exporter.web.views import SourceInfo

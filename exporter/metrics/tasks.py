@@ -10,7 +10,8 @@ from exporter.clock import Moment
 from exporter.metrics.estimate import estimated_end
 from exporter.metrics.family import Metric, Sample
 from exporter.model import Status
-from exporter.store.board import Board, Entry, entered
+from exporter.store.board import Board
+from exporter.store.entry import Entry, entered
 from exporter.store.totals import Totals
 
 

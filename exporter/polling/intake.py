@@ -10,7 +10,8 @@ from exporter.clock import Clock
 from exporter.errors import StorageError
 from exporter.model import Status, Task, Transition, WatchedId
 from exporter.polling.settings import PollSettings
-from exporter.store.board import Board, Sighting
+from exporter.store.board import Board
+from exporter.store.entry import Sighting
 from exporter.store.ledger import Change, Ledger
 
 _MOST_WORDS = 100

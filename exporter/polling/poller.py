@@ -17,7 +17,8 @@ from exporter.polling.schedule import Bounds, Schedule, backoff, interval, jitte
 from exporter.polling.settings import Observer, PollSettings
 from exporter.polling.troubles import Rest, Troubles, asked_to_wait
 from exporter.polling.watchlist import Watchlist
-from exporter.store.board import Board, Entry, age, run_age
+from exporter.store.board import Board
+from exporter.store.entry import Entry, age, run_age
 from exporter.store.ledger import Change, Ledger, SourceState
 
 REGISTERED = "registration"

@@ -6,80 +6,29 @@ a task that is already waiting for its next one still shows.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from re import Pattern
+from datetime import datetime
 
 from exporter.clock import Moment
 from exporter.model import Status, Task, Transition, WatchedId
+from exporter.store.entry import BoardRules, Entry, Key, Sighting, age, duration, queued, recalled
 
 _MERGED = ("created_at", "ready_at", "started_at", "expected", "name", "run")
 """What a task does not lose when a later answer leaves it out."""
-Key = tuple[str, str]
-"""A task id and a run of it."""
 _NUMBERED = re.compile(r"#\d+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationRule:
-    """Tells the kind of work from a task's name."""
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What was written of a run: it holds until the run changes, or its time is up."""
 
-    match: Pattern[str]
-    operation: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoardRules:
-    """What the operator decided about the tasks of one source."""
-
-    keep: timedelta = timedelta(minutes=15)
-    """How long a finished task stays, from the first scrape that showed its end."""
-    keep_failed: timedelta = timedelta(hours=1)
-    stalled_after: timedelta = timedelta(minutes=15)
-    deadline: timedelta | None = None
-    operation_rules: Sequence[OperationRule] = ()
-    max_finished: int = 10_000
-    """How many ended tasks stay at the most while no scrape comes to see them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """How a task came before our eyes."""
-
-    at: Moment
-    asked: float
-    """When the request began, on the monotonic clock: an answer may be older than what we know."""
-    wanted: bool = False
-    """Somebody asked to watch this very id."""
-    since: datetime | None = None
-    """A task never seen before that ended earlier than this (server's clock) is history."""
-    oldest: datetime | None = None
-    """What ended earlier than this may be gone from the ledger, so nobody can ask for it any more."""
-    first_listing: bool = False
-    """Nothing was ever listed before, so ended tasks without times are history too."""
-    counted: Collection[str] = ()
-    """The runs of this id that are in the ledger already."""
-    watched: WatchedId | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One run of a task on the board."""
-
-    task: Task
-    run: str
-    first_seen: Moment
-    since: Moment
-    """When it was first seen in its present status."""
-    moved: Moment
-    """When its progress or status was last seen to change."""
-    running: Moment | None = None
-    """When it was first seen running."""
-    ended: Moment | None = None
-    """When it was first seen ended."""
-    shown: Moment | None = None
-    """The first scrape that showed its end."""
+    entry: Entry
+    labels: tuple[str, ...]
+    """The source's own labels that it was written with."""
+    lines: tuple[str, ...]
+    until: float
+    """In seconds of the monotonic clock."""
 
 
 @dataclass(slots=True)
@@ -88,6 +37,8 @@ class Board:
 
     source: str
     rules: BoardRules
+    texts: dict[str, Text] = field(default_factory=dict)
+    """What the metrics wrote of the current runs when they were last told, by task id; for them to keep."""
     _current: dict[str, Entry] = field(default_factory=dict)
     _past: dict[Key, Entry] = field(default_factory=dict)
     _counted: dict[str, set[str]] = field(default_factory=dict)
@@ -111,6 +62,10 @@ class Board:
         """The current run of every id."""
         return iter(self._current.values())
 
+    def current_by_id(self) -> dict[str, Entry]:
+        """A copy of the current run of every id."""
+        return self._current.copy()
+
     def past(self) -> Iterator[Entry]:
         """Earlier runs that ended lately, of ids that run or wait again."""
         return iter(self._past.values())
@@ -133,7 +88,7 @@ class Board:
     def restore(self, entries: Iterable[Entry], now: Moment) -> None:
         """Put back what an earlier process had on its board."""
         for entry in sorted(entries, key=lambda entry: entry.first_seen.wall):
-            self._put(_recalled(entry, now))
+            self._put(recalled(entry, now))
             counted = self._counted.setdefault(entry.task.id, set())
             if entry.ended is not None:
                 counted.add(entry.run)
@@ -186,7 +141,7 @@ class Board:
     def is_stalled(self, entry: Entry, now: Moment) -> bool:
         """Whether a running task's progress has not moved for ``stalled_after``."""
         running = entry.task.status is Status.RUNNING
-        return running and entry.moved.until(now) >= self.rules.stalled_after
+        return running and now.mono - entry.moved.mono >= self.rules.stalled_after.total_seconds()
 
     def is_overdue(self, entry: Entry, now: Moment) -> bool:
         """Whether an unfinished task is older than ``deadline``."""
@@ -413,64 +368,6 @@ class Board:
         return entry.shown is not None and entry.shown.until(now) >= keep
 
 
-def age(entry: Entry, now: Moment) -> timedelta:
-    """How long a task has been under way, or waiting, since it could have started; never negative."""
-    begun = entry.task.started_at or entry.task.ready_at or entry.task.created_at
-    if begun is None:
-        return entry.first_seen.until(now)
-    return max(timedelta(0), now.wall - begun)
-
-
-def run_age(entry: Entry, now: Moment) -> timedelta:
-    """How long a running task has run, by its API or since it was first seen running; never negative."""
-    if entry.task.started_at is not None:
-        return max(timedelta(0), now.wall - entry.task.started_at)
-    return (entry.running or entry.first_seen).until(now)
-
-
-def entered(entry: Entry) -> datetime:
-    """When a task entered its status: by its API where that tells, otherwise when we saw it.
-
-    A task that is scheduled for later enters its waiting when its time comes, so that nobody takes
-    it for stuck.
-    """
-    task = entry.task
-    if task.status is Status.RUNNING and task.started_at is not None:
-        return task.started_at
-    if task.status is Status.PENDING:
-        times = [at for at in (task.created_at, task.ready_at) if at is not None]
-        return max(times, default=entry.since.wall)
-    return entry.since.wall
-
-
-def duration(entry: Entry) -> timedelta | None:
-    """How long an ended run took: by its API's times, its API's word, or our own eyes.
-
-    None where nobody can tell: times that contradict each other, or an end without a beginning.
-    """
-    task = entry.task
-    if task.started_at is not None and task.finished_at is not None:
-        took = task.finished_at - task.started_at
-        return took if took >= timedelta(0) else None
-    if task.duration is not None:
-        return task.duration
-    if entry.ended is None or entry.ended == entry.first_seen:
-        return None
-    if task.finished_at is not None and entry.running is None:
-        return None  # It ended without ever starting, as what is cancelled while it waits.
-    if task.started_at is not None and entry.ended.wall >= task.started_at:
-        return entry.ended.wall - task.started_at
-    return (entry.running or entry.first_seen).until(entry.ended)
-
-
-def queued(task: Task) -> timedelta | None:
-    """How long a task waited for its start since it could have started."""
-    ready = task.ready_at or task.created_at
-    if ready is None or task.started_at is None or task.started_at < ready:
-        return None
-    return task.started_at - ready
-
-
 def _key_of(entry: Entry) -> Key:
     return entry.task.id, entry.run
 
@@ -505,17 +402,4 @@ def _has_moved(before: Task, after: Task) -> bool:
         before.progress != after.progress
         or before.processed != after.processed
         or before.subtasks != after.subtasks
-    )
-
-
-def _recalled(entry: Entry, now: Moment) -> Entry:
-    """An entry of an earlier process, with its moments in the seconds of this one."""
-    return replace(
-        entry,
-        first_seen=entry.first_seen.recalled(now),
-        since=entry.since.recalled(now),
-        moved=entry.moved.recalled(now),
-        running=entry.running and entry.running.recalled(now),
-        ended=entry.ended and entry.ended.recalled(now),
-        shown=entry.shown and entry.shown.recalled(now),
     )

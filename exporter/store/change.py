@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from exporter.model import Transition, WatchedId
-from exporter.store.board import Entry
+from exporter.store.entry import Entry
 
 DURATION_BUCKETS = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
 """Seconds, for tasks that take from moments to a day."""

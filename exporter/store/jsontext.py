@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
 from exporter.model import Transition
-from exporter.store.board import Entry
+from exporter.store.entry import Entry
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ import structlog
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from exporter.model import WatchedId
-from exporter.store.board import Entry
 from exporter.store.change import Change, Scraper, SourceState
+from exporter.store.entry import Entry
 from exporter.store.jsontext import entry_from_json, entry_to_json
 from exporter.store.schema import (
     Row,

@@ -8,7 +8,8 @@ from heapq import nsmallest
 from typing import Protocol, Self
 
 from exporter.clock import Moment
-from exporter.store.board import Board, Entry
+from exporter.store.board import Board
+from exporter.store.entry import Entry
 from exporter.web.tasks import Durations, describe, describe_runs, describe_source, estimate, runs
 from exporter.web.views import Tasks
 

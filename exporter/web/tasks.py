@@ -13,7 +13,8 @@ from multidict import MultiMapping
 from exporter.clock import Moment
 from exporter.metrics.estimate import estimated_end
 from exporter.model import Status
-from exporter.store.board import Board, Entry, age, duration, entered
+from exporter.store.board import Board
+from exporter.store.entry import Entry, age, duration, entered
 from exporter.web import answers
 from exporter.web.views import SourceInfo, Tasks
 

@@ -10,7 +10,8 @@ from exporter.metrics.exposition import families, render, snapshot
 from exporter.metrics.own import ExporterStats
 from exporter.metrics.tasks import SourceView
 from exporter.model import Status
-from exporter.store.board import Board, BoardRules, Sighting
+from exporter.store.board import Board
+from exporter.store.entry import BoardRules, Sighting
 from exporter.store.ledger import Change
 from exporter.store.totals import HISTOGRAMS, Totals
 from prometheus import rules

@@ -25,7 +25,8 @@ from exporter.metrics.family import Distribution, Family
 from exporter.metrics.own import ExporterStats, SourceStats
 from exporter.metrics.tasks import SourceView
 from exporter.model import Status, Subtask, Task
-from exporter.store.board import Board, BoardRules, Sighting
+from exporter.store.board import Board
+from exporter.store.entry import BoardRules, Sighting
 from exporter.store.totals import (
     DISCOVERED,
     DURATION,

@@ -15,7 +15,8 @@ from exporter.metrics.family import Metric
 from exporter.metrics.own import ExporterStats, ReceiverStats, SourceStats
 from exporter.metrics.tasks import SourceView
 from exporter.model import Status, Subtask, Task
-from exporter.store.board import Board, BoardRules, Sighting
+from exporter.store.board import Board
+from exporter.store.entry import BoardRules, Sighting
 from exporter.store.totals import COUNTERS, HISTOGRAMS, Latest, Totals
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"

@@ -16,7 +16,8 @@ from exporter.model import Task
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Bounds
 from exporter.polling.settings import PollSettings
-from exporter.store.board import Board, BoardRules
+from exporter.store.board import Board
+from exporter.store.entry import BoardRules
 from exporter.store.ledger import Ledger, LedgerSettings
 
 FAST = PollSettings(

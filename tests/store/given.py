@@ -12,7 +12,7 @@ from typing import Any
 
 from exporter.clock import Moment
 from exporter.model import Status, Task, Transition
-from exporter.store.board import Entry
+from exporter.store.entry import Entry
 from exporter.store.ledger import Ledger, LedgerSettings
 from exporter.store.totals import FINISHED, Totals
 

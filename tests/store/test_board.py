@@ -8,16 +8,8 @@ import pytest
 
 from exporter.clock import Moment
 from exporter.model import Status, Subtask, Task, WatchedId
-from exporter.store.board import (
-    Board,
-    BoardRules,
-    OperationRule,
-    Sighting,
-    age,
-    duration,
-    entered,
-    queued,
-)
+from exporter.store.board import Board
+from exporter.store.entry import BoardRules, OperationRule, Sighting, age, duration, entered, queued
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from exporter.clock import Moment
 from exporter.errors import StorageError
 from exporter.model import Status, Subtask, Task, WatchedId
-from exporter.store.board import Entry
+from exporter.store.entry import Entry
 from exporter.store.ledger import Change, Ledger, Scraper
 from exporter.store.totals import DISCOVERED, LOST
 from tests.store.given import (

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.model import FINAL, Status, Task, Transition
-from exporter.store.board import Board, BoardRules, Sighting
+from exporter.store.board import Board
+from exporter.store.entry import BoardRules, Sighting
 from exporter.store.ledger import Change, Ledger
 from exporter.store.totals import DISCOVERED, DURATION
 from tests.store.given import START, FakeClock, finished, full_disk, numbers, settings

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from exporter.clock import Moment
 from exporter.model import Status, Task, WatchedId
-from exporter.store.board import Board, BoardRules, Sighting
+from exporter.store.board import Board
+from exporter.store.entry import BoardRules, Sighting
 from exporter.web.views import Acknowledged, ExporterInfo, Exposition, Registered, ScrapeRequest, SourceInfo
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
