@@ -10,7 +10,7 @@ KILLS ?= 200
 TASKS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format rules dashboards schema-docs test-real campaign-restart campaign-paging lock clean
+.PHONY: help setup demo test check format rules dashboards schema-docs screenshots test-real campaign-restart campaign-paging lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -28,7 +28,7 @@ demo: setup ## Watch simulated systems: the exporter on http://localhost:9926
 	$(BIN)/asynctask-exporter demo --seed $(SEED) --speed $(SPEED)
 
 test: setup ## Run all checks and tests, set-up included
-	scripts/install-packages prometheus prometheus-alertmanager openssl
+	scripts/install-packages prometheus prometheus-alertmanager openssl chromium fonts-dejavu-core
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
@@ -54,6 +54,10 @@ $(PULP)/ready: requirements/pulp.txt
 	$(PYTHON) -m venv $(PULP)
 	$(PULP)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pulp.txt
 	@touch $@
+
+screenshots: setup ## Take the pictures of the live page anew, into docs/images
+	scripts/install-packages chromium fonts-dejavu-core
+	$(BIN)/python -m tests.browser.screenshots
 
 test-real: setup $(PULP)/ready ## Install a real Pulp 3 and poll it: real syncs, one failing, one cancelled
 	scripts/install-packages postgresql

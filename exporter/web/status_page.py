@@ -87,7 +87,8 @@ def _table(title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) 
     heading = "".join(f'<th scope="col">{column}</th>' for column in columns)
     body = "\n".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows)
     return (
-        f'<section class="panel"><h2>{title}</h2><div class="scroll"><table class="plain">'
+        f'<section class="panel"><h2>{title}</h2>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table class="plain">'
         f"<thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )
 

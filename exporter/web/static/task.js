@@ -208,7 +208,7 @@ function subtasks(all) {
     el("tr", {}, el("td", {}, pill(subtask.status)), el("td", {}, subtask.name || subtask.id), el("td", { class: "id" }, subtask.name ? subtask.id : ""));
   return [
     el("h2", {}, `Subtasks · ${count(ended)} of ${count(all.length)} ended`),
-    table(["Status", "Name", "Id"], all.map(row)),
+    table("Subtasks", ["Status", "Name", "Id"], all.map(row)),
   ];
 }
 
@@ -218,16 +218,17 @@ function earlierRuns(runs) {
     const end = run.finished_at ?? run.status_since;
     return el("tr", {}, el("td", {}, pill(run.status)), el("td", {}, moment(end)), el("td", {}, took(run)), el("td", {}, run.message));
   };
-  return [el("h2", {}, "Earlier runs of this id"), table(["Status", "Ended", "Took", "Message"], runs.map(row))];
+  return [el("h2", {}, "Earlier runs of this id"), table("Earlier runs", ["Status", "Ended", "Took", "Message"], runs.map(row))];
 }
 
 function took(run) {
   return run.duration_seconds === null ? "" : duration(run.duration_seconds);
 }
 
-function table(names, rows) {
+function table(title, names, rows) {
   const heading = el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, name)));
-  return el("div", { class: "scroll" }, el("table", { class: "plain" }, el("thead", {}, heading), el("tbody", {}, ...rows)));
+  const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": title };
+  return el("div", region, el("table", { class: "plain" }, el("thead", {}, heading), el("tbody", {}, ...rows)));
 }
 
 function queries({ operation }) {
