@@ -244,15 +244,16 @@ async def test_beside_the_rules_no_end_is_told() -> None:
         assert ids(receiver) == ["1", "2"]
 
 
-async def test_a_task_that_fails_again_pages_again() -> None:
-    """A second run of an id is another alert, as long as Alertmanager knows the first."""
+@pytest.mark.parametrize("groups", [(("#0",), ("#1",)), (("#0", "#1"),)])
+async def test_a_task_that_fails_again_pages_again(groups: tuple[tuple[str, ...], ...]) -> None:
+    """A second run of an id is another alert, whether we hear of it later or at the same time."""
     async with Receiver() as receiver, running(None, alertmanager(receiver.url)) as run:
-        for number in range(2):
-            news = transition(E, None, task_id="1", run=f"#{number}")
-            await run.ledger.record(Change(transitions=[news]))
-            await until(lambda: len(receiver.taken) > 0)
-        await until(lambda: any("run" in alert["labels"] for alert in told(receiver)))
-        first, second = told(receiver)[0]["labels"], told(receiver)[-1]["labels"]
+        for runs in groups:
+            news = [transition(E, None, task_id="1", run=name) for name in runs]
+            await run.ledger.record(Change(transitions=news))
+            await until(lambda: receiver.taken)
+        await until(lambda: len(told(receiver)) == 2)
+        first, second = told(receiver)[0]["labels"], told(receiver)[1]["labels"]
         assert second == {**first, "run": "#1"}
 
 
