@@ -310,6 +310,19 @@ async def test_an_old_token_serves_while_no_new_one_is_to_be_had() -> None:
     assert len(idp.asked) == 3
 
 
+async def test_a_refused_login_is_not_repeated_for_a_refused_token() -> None:
+    """Where the issuer has just said no, a token that dies early does not make us ask again."""
+    clock = FakeClock()
+    answers = says(issued(expires_in=1000), refused(403))
+    async with asking(answers, says(answer(), answer(), answer(401)), clock=clock) as (client, _, idp):
+        await client.get("x", "/")
+        clock.seconds += 950
+        await client.get("x", "/")
+        with pytest.raises(Unauthorized, match="HTTP 403"):
+            await client.get("x", "/")
+    assert len(idp.asked) == 2
+
+
 async def test_the_secret_is_read_for_each_token(tmp_path: Path) -> None:
     """A secret that was rotated counts from the next token on."""
     clock, file = FakeClock(), tmp_path / "secret"
