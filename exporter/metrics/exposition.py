@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from exporter.clock import Moment
-from exporter.metrics import events, own, process, tasks
+from exporter.metrics import events, own, process, runs, tasks
 from exporter.metrics.family import Family, OwnLabels, collect
 from exporter.metrics.own import ExporterStats, SourceStats
 from exporter.metrics.tasks import SourceTasks, SourceView
@@ -56,8 +56,9 @@ def snapshot(
 
 def families(taken: Snapshot) -> Iterator[Family]:
     """Collect every metric of the contract, then those about the process."""
+    written = runs.families(taken.tasks, taken.own_labels)
     for task_metric in tasks.METRICS:
-        yield collect(task_metric, taken.tasks, taken.own_labels)
+        yield written.get(task_metric.name) or collect(task_metric, taken.tasks, taken.own_labels)
     for event_metric in events.METRICS:
         yield collect(event_metric, [taken.events], taken.own_labels)
     for source_metric in own.SOURCE_METRICS:

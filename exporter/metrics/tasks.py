@@ -1,14 +1,15 @@
 """The state of the tasks, read from the boards at each scrape and gone with the tasks."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 
 from exporter.clock import Moment
 from exporter.metrics.estimate import estimated_end
-from exporter.metrics.family import Metric, Sample
+from exporter.metrics.family import Labels, Metric, Sample
 from exporter.model import Status
 from exporter.store.board import Board
 from exporter.store.entry import Entry, entered
@@ -44,10 +45,23 @@ class SourceTasks:
     """What earlier runs took, by operation, in seconds."""
 
     @cached_property
+    def groups(self) -> Mapping[tuple[str, Status], Sequence[Entry]]:
+        """The current runs by operation and status."""
+        groups: dict[tuple[str, Status], list[Entry]] = defaultdict(list)
+        for entry in self.current.values():
+            groups[entry.task.operation, entry.task.status].append(entry)
+        return groups
+
+    @cached_property
+    def counts(self) -> Mapping[tuple[str, Status], int]:
+        """How many runs there are by operation and status."""
+        past = Counter((entry.task.operation, entry.task.status) for entry in self.past)
+        return past + Counter({key: len(group) for key, group in self.groups.items()})
+
+    @cached_property
     def operations(self) -> Sequence[str]:
         """Every operation that is known or on the board."""
-        present = {entry.task.operation for entry in (*self.current.values(), *self.past)}
-        return sorted(present.union(self.view.operations))
+        return sorted({operation for operation, _ in self.counts}.union(self.view.operations))
 
     @cached_property
     def candidates(self) -> Sequence[Entry]:
@@ -58,11 +72,14 @@ class SourceTasks:
     @cached_property
     def shown(self) -> Sequence[Entry]:
         """The runs that have series of their own."""
-        return sorted(self.candidates, key=_rank)[: self.view.max_task_series]
+        newest_first = sorted(self.candidates, key=_entered, reverse=True)
+        return sorted(newest_first, key=_rank)[: self.view.max_task_series]
 
     @cached_property
     def shown_current(self) -> Sequence[Entry]:
         """The current runs among these."""
+        if not self.past:
+            return self.shown
         return [entry for entry in self.shown if self.current.get(entry.task.id) is entry]
 
     @cached_property
@@ -79,77 +96,96 @@ class SourceTasks:
 def take(view: SourceView, totals: Totals, now: Moment) -> SourceTasks:
     """Copy what is known of a source's tasks now; quick, as it holds up the event loop."""
     durations = {
-        operation: tuple(totals.durations.get((view.name, operation), ()))
-        for operation in {entry.task.operation for entry in view.board.unfinished()}
+        operation: tuple(seconds)
+        for (source, operation), seconds in totals.durations.items()
+        if source == view.name
     }
-    current = {entry.task.id: entry for entry in view.board.current()}
     return SourceTasks(
-        view=view, now=now, current=current, past=tuple(view.board.past()), durations=durations
+        view=view,
+        now=now,
+        current=view.board.current_by_id(),
+        past=tuple(view.board.past()),
+        durations=durations,
     )
 
 
-def _rank(entry: Entry) -> tuple[int, float]:
-    """Running tasks come first, then other unfinished ones, failed ones, the rest; each newest first."""
+def _entered(entry: Entry) -> float:
+    return entry.since.mono
+
+
+def _rank(entry: Entry) -> int:
+    """Running tasks come first, then other unfinished ones, failed ones, the rest."""
     status = entry.task.status
     if status is Status.RUNNING:
-        kind = 0
-    elif not status.is_final:
-        kind = 1
-    else:
-        kind = 2 if status.is_failed else 3
-    return kind, -entry.since.mono
+        return 0
+    if not status.is_final:
+        return 1
+    return 2 if status.is_failed else 3
 
 
 def _tasks(source: SourceTasks) -> Iterator[Sample]:
-    entries = (*source.current.values(), *source.past)
-    counts = Counter((entry.task.operation, entry.task.status) for entry in entries)
     for operation in source.operations:
         for status in Status:
-            yield (source.view.name, operation, status.value), counts[operation, status]
+            yield (source.view.name, operation, status.value), source.counts.get((operation, status), 0)
 
 
 def _oldest(source: SourceTasks) -> Iterator[Sample]:
-    oldest: dict[tuple[str, Status], datetime] = {}
-    for entry in source.current.values():
-        if entry.task.status in (Status.PENDING, Status.RUNNING):
-            key, since = (entry.task.operation, entry.task.status), entered(entry)
-            oldest[key] = min(oldest.get(key, since), since)
-    for (operation, status), since in sorted(oldest.items()):
-        yield (source.view.name, operation, status.value), since.timestamp()
+    for operation, status in sorted(source.groups):
+        if status in (Status.PENDING, Status.RUNNING):
+            oldest = min(map(entered, source.groups[operation, status]))
+            yield (source.view.name, operation, status.value), oldest.timestamp()
 
 
 def _stalled(source: SourceTasks) -> Iterator[Sample]:
-    board = source.view.board
-    return source.by_operation(e for e in source.current.values() if board.is_stalled(e, source.now))
+    is_stalled, now = source.view.board.is_stalled, source.now
+    return source.by_operation(entry for entry in source.current.values() if is_stalled(entry, now))
 
 
 def _overdue(source: SourceTasks) -> Iterator[Sample]:
     board = source.view.board
-    return source.by_operation(e for e in source.current.values() if board.is_overdue(e, source.now))
+    entries = () if board.rules.deadline is None else source.current.values()
+    return source.by_operation(e for e in entries if board.is_overdue(e, source.now))
 
 
-def _info(source: SourceTasks) -> Iterator[Sample]:
-    for entry in source.shown_current:
-        task = entry.task
-        yield (source.view.name, task.operation, task.id, task.name, task.parent_id), 1
+@dataclass(frozen=True, slots=True)
+class OfEach:
+    """Tells the samples of one current run after the other, each from its entry alone.
+
+    Entries never change, so what was written of one holds for as long as it is on the board.
+    """
+
+    tell: Callable[[Entry], Iterable[tuple[Labels, float]]]
+    """Tells the label values beyond source, operation and task id, and the numbers."""
+    entries: Callable[[SourceTasks], Sequence[Entry]] = attrgetter("shown_current")
+    """The runs to tell of."""
+
+    def __call__(self, source: SourceTasks) -> Iterator[Sample]:
+        """Tell the samples of all runs; one that two runs of a task have in common is told once."""
+        samples = {
+            (source.view.name, entry.task.operation, entry.task.id, *labels): number
+            for entry in self.entries(source)
+            for labels, number in self.tell(entry)
+        }
+        return iter(samples.items())
 
 
-def _status(source: SourceTasks) -> Iterator[Sample]:
-    """A task that failed and waits again tells both; one that failed twice tells it once."""
-    keys = {(e.task.operation, e.task.id, e.task.status.value): None for e in source.shown}
-    return (((source.view.name, *key), 1) for key in keys)
+def _info(entry: Entry) -> Iterator[tuple[Labels, float]]:
+    yield (entry.task.name, entry.task.parent_id), 1
 
 
-def _of_each(value: Callable[[Entry], float | None]) -> Callable[[SourceTasks], Iterator[Sample]]:
-    """Tell a number of each task that has it; a missing number is no sample."""
+def _status(entry: Entry) -> Iterator[tuple[Labels, float]]:
+    yield (entry.task.status.value,), 1
 
-    def samples(source: SourceTasks) -> Iterator[Sample]:
-        for entry in source.shown_current:
-            number = value(entry)
-            if number is not None:
-                yield (source.view.name, entry.task.operation, entry.task.id), number
 
-    return samples
+def _number_of_each(value: Callable[[Entry], float | None]) -> OfEach:
+    """Tell a number of each run that has it; a missing number is no sample."""
+
+    def tell(entry: Entry) -> Iterator[tuple[Labels, float]]:
+        number = value(entry)
+        if number is not None:
+            yield (), number
+
+    return OfEach(tell)
 
 
 def _progress(entry: Entry) -> float | None:
@@ -182,22 +218,27 @@ def _expected(entry: Entry) -> float | None:
     return entry.task.expected
 
 
+def estimate(source: SourceTasks, entry: Entry) -> float | None:
+    """When a run will end, as a timestamp; None where nothing tells enough."""
+    task, began = entry.task, _began(entry)
+    if task.status is not Status.RUNNING or began is None:
+        return None
+    durations = source.rising_durations.get(task.operation, ())
+    end = estimated_end(began, source.now.wall, task.progress, durations)
+    return None if end is None else end.timestamp()
+
+
 def _estimated_end(source: SourceTasks) -> Iterator[Sample]:
     for entry in source.shown_current:
-        task, began = entry.task, _began(entry)
-        if task.status is not Status.RUNNING or began is None:
-            continue
-        durations = source.rising_durations.get(task.operation, ())
-        end = estimated_end(began, source.now.wall, task.progress, durations)
+        end = estimate(source, entry)
         if end is not None:
-            yield (source.view.name, task.operation, task.id), end.timestamp()
+            yield (source.view.name, entry.task.operation, entry.task.id), end
 
 
-def _subtasks(source: SourceTasks) -> Iterator[Sample]:
-    for entry in source.shown_current:
+def _subtasks(entry: Entry) -> Iterator[tuple[Labels, float]]:
+    if entry.task.subtasks:
         counts = Counter(subtask.status for subtask in entry.task.subtasks)
-        for status, count in sorted(counts.items()):
-            yield (source.view.name, entry.task.operation, entry.task.id, status.value), count
+        yield from (((status.value,), count) for status, count in sorted(counts.items()))
 
 
 def _dropped(source: SourceTasks) -> Iterator[Sample]:
@@ -206,6 +247,8 @@ def _dropped(source: SourceTasks) -> Iterator[Sample]:
 
 _OPERATION = ("source", "operation")
 _TASK = ("source", "operation", "task_id")
+TASK_STATUS = "asynctask_task_status"
+ESTIMATED_END = "asynctask_task_estimated_end_timestamp_seconds"
 
 METRICS: tuple[Metric[SourceTasks], ...] = (
     Metric(
@@ -241,45 +284,45 @@ METRICS: tuple[Metric[SourceTasks], ...] = (
         "gauge",
         (*_TASK, "name", "parent_id"),
         "What a task is called, and the task that it is part of.",
-        _info,
+        OfEach(_info),
     ),
     Metric(
-        "asynctask_task_status",
+        TASK_STATUS,
         "gauge",
         (*_TASK, "status"),
         "1 for a task's present status, and for the failure of an earlier run that ended lately.",
-        _status,
+        OfEach(_status, attrgetter("shown")),
     ),
     Metric(
         "asynctask_task_progress_ratio",
         "gauge",
         _TASK,
         "How far a task is, from 0 to 1.",
-        _of_each(_progress),
+        _number_of_each(_progress),
     ),
     Metric(
         "asynctask_task_start_timestamp_seconds",
         "gauge",
         _TASK,
         "When a task began to run: by its API, or when it was first seen running.",
-        _of_each(_start),
+        _number_of_each(_start),
     ),
     Metric(
         "asynctask_task_end_timestamp_seconds",
         "gauge",
         _TASK,
         "When a task ended: by its API, or when it was first seen ended.",
-        _of_each(_end),
+        _number_of_each(_end),
     ),
     Metric(
         "asynctask_task_last_change_timestamp_seconds",
         "gauge",
         _TASK,
         "When a task's progress or status was last seen to change.",
-        _of_each(_last_change),
+        _number_of_each(_last_change),
     ),
     Metric(
-        "asynctask_task_estimated_end_timestamp_seconds",
+        ESTIMATED_END,
         "gauge",
         _TASK,
         "When a running task will end, from its progress and its operation's past durations.",
@@ -290,21 +333,21 @@ METRICS: tuple[Metric[SourceTasks], ...] = (
         "gauge",
         _TASK,
         "Records that a task has done.",
-        _of_each(_processed),
+        _number_of_each(_processed),
     ),
     Metric(
         "asynctask_task_records_expected",
         "gauge",
         _TASK,
         "Records that a task has to do in all.",
-        _of_each(_expected),
+        _number_of_each(_expected),
     ),
     Metric(
         "asynctask_task_subtasks",
         "gauge",
         (*_TASK, "status"),
         "Parts of a task by status; only statuses that occur.",
-        _subtasks,
+        OfEach(_subtasks),
     ),
     Metric(
         "asynctask_series_dropped",

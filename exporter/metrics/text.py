@@ -5,7 +5,8 @@ takes a quarter of the time, because a family's label names are looked at once a
 sample, and the time counts: writing shares the interpreter with polling.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
 
@@ -14,7 +15,8 @@ from prometheus_client.utils import floatToGoString
 from exporter.metrics.family import Distribution, Family, Labels
 from exporter.store.totals import Exemplar
 
-_number: Callable[[float], str] = floatToGoString
+number: Callable[[float], str] = floatToGoString
+"""Writes a number as Prometheus writes it."""
 _MOST_EXEMPLAR_CHARACTERS = 128
 """The limit of OpenMetrics 1.0 for an exemplar's label names and values together."""
 
@@ -31,6 +33,13 @@ class Format(Enum):
     def is_openmetrics(self) -> bool:
         """Whether there are exemplars, and an end that tells a whole answer from half of one."""
         return self in (Format.OPENMETRICS, Format.OPENMETRICS_ESCAPING)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFamily(Family):
+    """A family of gauges whose samples are written already; both formats write gauges alike."""
+
+    lines: Sequence[str]
 
 
 def negotiate(accept: str) -> Format:
@@ -53,13 +62,20 @@ def negotiate(accept: str) -> Format:
 
 def write(families: Iterable[Family], form: Format) -> bytes:
     """Write them all; what is no Unicode in a label (a lone surrogate) becomes a question mark."""
-    lines: list[str] = []
+    parts: list[bytes] = []
     for family in families:
-        lines += _header(family, form)
-        lines += _histogram(family, form) if family.kind == "histogram" else _numbers(family)
+        # One family after the other: what is encoded in one piece holds up the event loop.
+        text = "".join((*_header(family, form), *_samples(family, form)))
+        parts.append(text.encode("utf-8", "replace"))
     if form.is_openmetrics:
-        lines.append("# EOF\n")
-    return "".join(lines).encode("utf-8", "replace")
+        parts.append(b"# EOF\n")
+    return b"".join(parts)
+
+
+def _samples(family: Family, form: Format) -> Iterable[str]:
+    if isinstance(family, WrittenFamily):
+        return family.lines
+    return _histogram(family, form) if family.kind == "histogram" else _numbers(family)
 
 
 def _header(family: Family, form: Format) -> tuple[str, str]:
@@ -71,14 +87,14 @@ def _header(family: Family, form: Format) -> tuple[str, str]:
 
 
 def _numbers(family: Family) -> Iterator[str]:
-    block = _Block(family.labels)
+    block = Block(family.labels)
     for labels, value in family.samples:
         if not isinstance(value, Distribution):
-            yield f"{family.name}{block.of(labels)} {_number(value)}\n"
+            yield f"{family.name}{block.of(labels)} {number(value)}\n"
 
 
 def _histogram(family: Family, form: Format) -> Iterator[str]:
-    name, block, bucket = family.name, _Block(family.labels), _Block((*family.labels, "le"))
+    name, block, bucket = family.name, Block(family.labels), Block((*family.labels, "le"))
     for labels, value in family.samples:
         if not isinstance(value, Distribution):
             continue
@@ -87,21 +103,21 @@ def _histogram(family: Family, form: Format) -> Iterator[str]:
         for index, total in enumerate(accumulate(value.counts)):
             bound = value.bounds[index] if index < len(value.bounds) else float("inf")
             exemplar = _exemplar(exemplars[index]) if index < len(exemplars) else ""
-            le = _number(bound)
-            yield f"{name}_bucket{bucket.of((*labels, le))} {_number(total)}{exemplar}\n"
-        yield f"{name}_count{block.of(labels)} {_number(total)}\n"
-        yield f"{name}_sum{block.of(labels)} {_number(value.sum)}\n"
+            le = number(bound)
+            yield f"{name}_bucket{bucket.of((*labels, le))} {number(total)}{exemplar}\n"
+        yield f"{name}_count{block.of(labels)} {number(total)}\n"
+        yield f"{name}_sum{block.of(labels)} {number(value.sum)}\n"
 
 
 def _exemplar(exemplar: Exemplar | None) -> str:
     if exemplar is None or len("task_id") + len(exemplar.task_id) > _MOST_EXEMPLAR_CHARACTERS:
         return ""
     label = f'{{task_id="{_escaped(exemplar.task_id)}"}}'
-    return f" # {label} {_number(exemplar.seconds)} {exemplar.at.timestamp()}"
+    return f" # {label} {number(exemplar.seconds)} {exemplar.at.timestamp()}"
 
 
-class _Block:
-    """The label block of one family's samples, with the names in alphabetical order."""
+class Block:
+    """Writes the label block of one family's samples, with the names in alphabetical order."""
 
     def __init__(self, names: Labels) -> None:
         self._order = sorted(range(len(names)), key=names.__getitem__)

@@ -24,7 +24,7 @@ class Text:
     """What was written of a run: it holds until the run changes, or its time is up."""
 
     entry: Entry
-    labels: tuple[str, ...]
+    own: tuple[str, ...]
     """The source's own labels that it was written with."""
     lines: tuple[str, ...]
     until: float
