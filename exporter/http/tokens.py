@@ -14,15 +14,17 @@ from exporter.clock import Clock
 from exporter.errors import Malformed, Rejected, SourceError, Unauthorized
 from exporter.http.address import place
 from exporter.http.credentials import Credentials
+from exporter.http.pace import MAX_PAUSE
 from exporter.secret import Secret
 
 RENEWED_BEFORE = 300.0
 """Seconds before its end at which a token is renewed; a short-lived one has a tenth of its life left."""
 HOLD_AFTER_REFUSAL = 300.0
-"""Seconds in which a refused login is not tried again. Huawei locks a user after five wrong passwords in a
-quarter of an hour; see "Login Authentication Policy" in the IAM user guide."""
+"""Seconds in which a login that the issuer refused is not tried again. Huawei locks a user after five wrong
+passwords in a quarter of an hour; see "Login Authentication Policy" in the IAM user guide."""
 HOLD_AFTER_FAILURE = 5.0
-"""Seconds in which a server that issued no token for another reason is not asked again."""
+"""Seconds in which no token is asked for again if there was none for another reason, or longer if the issuer
+says so."""
 SPARED = 15.0
 """Seconds after a token was replaced for a refusal in which no other one is: it would be refused as well."""
 
@@ -41,6 +43,10 @@ class Issued:
 
 
 _NONE = Issued("", Secret(""))
+
+
+class LoginRefused(Unauthorized):
+    """The issuer knows us not, or gives us nothing."""
 
 
 class Issuer(Protocol):
@@ -65,7 +71,7 @@ class TokenHeader(Credentials):
         self._lock = asyncio.Lock()
         self._token = _NONE
         self._failure: SourceError | None = None
-        self._renewed_at = self._dies_at = self._spared_until = -math.inf
+        self._renew_at = self._dies_at = self._spared_until = -math.inf
 
     async def prepare(self) -> None:
         """Have a token that lives, so that it need not be waited for in turn."""
@@ -85,13 +91,13 @@ class TokenHeader(Credentials):
             return False
         self._token, self._dies_at, self._spared_until = _NONE, -math.inf, now + SPARED
         if self._failure is None:
-            self._renewed_at = -math.inf
+            self._renew_at = -math.inf
         return True
 
     async def _current(self) -> Issued:
         """The token; whoever finds another waiting for a new one shares what comes of it."""
         async with self._lock:
-            if self._clock.monotonic() >= self._renewed_at:
+            if self._clock.monotonic() >= self._renew_at:
                 await self._renew()
         if self._failure is not None and self._clock.monotonic() >= self._dies_at:
             raise self._failure.with_traceback(None)
@@ -104,16 +110,16 @@ class TokenHeader(Credentials):
             self._token, self._failure = await self._issuer.issue(), None
         except SourceError as error:
             self._failure = error
-            self._renewed_at = self._clock.monotonic() + _hold(error)
+            self._renew_at = self._clock.monotonic() + _hold(error)
         else:
             lifetime = self._token.lifetime
-            self._renewed_at = asked + lifetime - min(lifetime / 10, RENEWED_BEFORE)
+            self._renew_at = asked + lifetime - min(lifetime / 10, RENEWED_BEFORE)
             self._dies_at = self._clock.monotonic() + lifetime
 
 
 def _hold(error: SourceError) -> float:
-    least = HOLD_AFTER_REFUSAL if isinstance(error, Unauthorized) else HOLD_AFTER_FAILURE
-    return max(least, error.retry_after or 0.0)
+    least = HOLD_AFTER_REFUSAL if isinstance(error, LoginRefused) else HOLD_AFTER_FAILURE
+    return max(least, min(error.retry_after or 0.0, MAX_PAUSE))
 
 
 class TokenEndpoint:
@@ -135,13 +141,13 @@ class TokenEndpoint:
 
         Raises:
             Unreachable: no whole answer came.
-            Unauthorized: the answer was a redirect, or not to be read.
+            LoginRefused: the answer was a redirect, or not to be read.
         """
         try:
             return await self._post(headers, body)
         except (Rejected, Malformed) as error:
             # Theirs speak of one request; without a token no request can be made.
-            raise Unauthorized(f"{self._block}: {error}") from None
+            raise LoginRefused(f"{self._block}: {error}") from None
         except SourceError as error:
             raise type(error)(f"{self._block}: {error}", retry_after=error.retry_after) from None
 
@@ -157,12 +163,13 @@ class TokenEndpoint:
         for secret in filter(None, secrets):
             words = words.replace(secret, "<secret>")
         error = reading.refusal(answer, " ".join(words.split()) or "nothing said")
-        kind = Unauthorized if isinstance(error, Rejected | Malformed) else type(error)
+        is_refusal = isinstance(error, Unauthorized | Rejected | Malformed)
+        kind = LoginRefused if is_refusal else type(error)
         return kind(f"{self._place}: {error}", retry_after=error.retry_after)
 
-    def without_token(self, expected: str) -> Unauthorized:
+    def without_token(self, expected: str) -> LoginRefused:
         """The error for a success that holds no token; never repeats it, for it may hold one elsewhere."""
-        return Unauthorized(f"{self._place}: the answer holds no {expected}; check the url")
+        return LoginRefused(f"{self._place}: the answer holds no {expected}; check the url")
 
 
 def is_success(answer: Answer) -> bool:

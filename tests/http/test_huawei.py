@@ -305,7 +305,7 @@ async def test_why_a_login_failed_is_told(iam: Respond, kind: type[SourceError],
     async with with_iam(iam) as (client, api, login):
         with pytest.raises(SourceError) as told:
             await client.get("x", "/")
-    assert type(told.value) is kind
+    assert isinstance(told.value, kind)
     assert str(told.value).startswith(f"huawei_iam: POST {login.url}/v3/auth/tokens: ")
     assert words in str(told.value)
     assert api.asked == []

@@ -25,7 +25,7 @@ from exporter.errors import (
     TimedOut,
     Unauthorized,
 )
-from exporter.http import HeaderValues, HttpClient, HttpSettings, OAuth2
+from exporter.http import MAX_PAUSE, HeaderValues, HttpClient, HttpSettings, OAuth2
 from exporter.http.tokens import HOLD_AFTER_FAILURE, HOLD_AFTER_REFUSAL, RENEWED_BEFORE, SPARED
 from exporter.secret import Secret
 from tests.http.fake_clock import FakeClock
@@ -338,12 +338,16 @@ async def test_the_secret_is_read_for_each_token(tmp_path: Path) -> None:
 
 
 async def test_a_missing_secret_is_told(tmp_path: Path) -> None:
-    """Where the file is not there nobody is asked."""
-    ours = replace(OURS, client_secret=None, client_secret_file=tmp_path / "gone")
-    async with asking(says(issued()), oauth2=ours) as (client, api, idp):
+    """Where the file is not there nobody is asked; when it is, the watch goes on within seconds."""
+    clock, file = FakeClock(), tmp_path / "gone"
+    ours = replace(OURS, client_secret=None, client_secret_file=file)
+    async with asking(says(issued()), oauth2=ours, clock=clock) as (client, api, idp):
         with pytest.raises(Unauthorized, match=r"cannot read the secret in .*gone: No such file"):
             await client.get("x", "/")
-    assert (api.asked, idp.asked) == ([], [])
+        assert (api.asked, idp.asked) == ([], [])
+        file.write_text("here")
+        clock.seconds += HOLD_AFTER_FAILURE
+        assert (await client.get("x", "/")).status == 200
 
 
 REFUSALS: list[tuple[Respond, type[ExporterError], str]] = [
@@ -388,7 +392,7 @@ async def test_why_there_is_no_token_is_told(issuer: Respond, kind: type[Exporte
     async with asking(issuer, oauth2=ours) as (client, api, idp):
         with pytest.raises(SourceError) as told:
             await client.get("x", "/")
-    assert type(told.value) is kind
+    assert isinstance(told.value, kind)
     assert str(told.value).startswith(f"oauth2: POST {idp.url}/token: ")
     assert words in str(told.value)
     assert api.asked == []
@@ -423,16 +427,17 @@ async def test_a_token_endpoint_is_not_asked_all_the_time(refusal: bytes, second
         assert (await client.get("x", "/")).status == 200
 
 
-async def test_a_pause_that_the_token_endpoint_asks_for_is_kept() -> None:
-    """Retry-After holds, and is told as the API's own would be."""
+@pytest.mark.parametrize(("asked", "kept"), [(40, 40), (86400, MAX_PAUSE)])
+async def test_a_pause_that_the_token_endpoint_asks_for_is_kept(asked: int, kept: float) -> None:
+    """Retry-After holds, within reason, and is told as the API's own would be."""
     clock = FakeClock()
-    busy = answer(429, b"{}", ("Retry-After: 40",))
+    busy = answer(429, b"{}", (f"Retry-After: {asked}",))
     async with asking(says(busy, issued()), clock=clock) as (client, _, idp):
-        for passed in (0, 39):
+        for passed in (0, kept - 1):
             clock.seconds += passed
             with pytest.raises(RateLimited) as told:
                 await client.get("x", "/")
-            assert told.value.retry_after == 40
+            assert told.value.retry_after == asked
         assert len(idp.asked) == 1
         clock.seconds += 1
         await client.get("x", "/")
