@@ -25,7 +25,7 @@ Rule = dict[str, Any]
 
 
 def contract() -> dict[str, set[str]]:
-    """What the rules may rely on: each metric's labels, from the rows ``| name | type | labels | ...`` of the page on metrics."""
+    """What the rules may rely on: each metric's labels, from the tables of the page on metrics."""
     text = METRICS_PAGE.read_text(encoding="utf-8")
     rows = re.findall(r"^\|\s*`?(asynctask_\w+)`?\s*\|[^|]*\|([^|\n]*)\|", text, flags=re.MULTILINE)
     return {name: set(re.findall(r"[a-z_]+", labels)) for name, labels in rows}
