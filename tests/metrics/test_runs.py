@@ -74,9 +74,7 @@ def test_what_is_kept_is_what_would_be_written_anew(
     """Whatever comes, moves, fails, waits again and is relabelled between the scrapes."""
     board = Board("epm", BoardRules())
     for second, task in enumerate(told):
-        board.apply(
-            replace(task, operation=task.operation), Sighting(at=moment(second), asked=second, wanted=True)
-        )
+        board.apply(task, Sighting(at=moment(second), asked=second, wanted=True))
         # The same second for all scrapes: what only the time changes is not the subject here.
         one = taken(board, own[second % len(own)], 100, cap)
         assert written(one) == written_anew(one)
