@@ -61,40 +61,20 @@ class Notifier:
     ) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._origin_of = origin_of
+        self._observers = dict(observers)
         self._clock = clock
+        self._dice = dice
         self._log = structlog.get_logger()
         self._registry = Registry(ledger)
-        self._hears_of: dict[str, Collection[Status]] = {webhook.name: webhook.on for webhook in webhooks}
-        self._observers = dict(observers)
-        readers: list[Receiver] = [
-            Webhook(one, ledger, origin_of, observer=observers[one.name], clock=clock, dice=dice)
-            for one in webhooks
-        ]
-        senders = [
-            Alertmanager(one, settings, self._registry, observer=observers[one.name], clock=clock, dice=dice)
-            for one in alertmanagers
-        ]
-        if senders:
-            together = _Together([observers[one.name] for one in alertmanagers])
-            self._hears_of[keeper.NAME] = RULES.keys()
-            self._observers[keeper.NAME] = together
-            readers.append(
-                Keeper(
-                    self._registry,
-                    settings,
-                    ledger,
-                    origin_of,
-                    ledger.totals,
-                    observer=together,
-                    clock=clock,
-                    dice=dice,
-                )
-            )
-        self._receivers = [*readers, *senders]
-        for reader in readers:
-            ledger.on_news(reader.wake)
-        for sender in senders:
-            self._registry.on_change(sender.wake)
+        self._hears_of: dict[str, Collection[Status]] = {}
+        self._receivers: list[Receiver] = []
+        for webhook in webhooks:
+            self._add_webhook(webhook)
+        if alertmanagers:
+            self._add_keeper([observers[one.name] for one in alertmanagers])
+        for alertmanager in alertmanagers:
+            self._add_alertmanager(alertmanager)
 
     async def begin(self) -> None:
         """Let exactly the configured receivers be told, new ones from now on; call it before polling begins.
@@ -127,6 +107,49 @@ class Notifier:
         return await self._registry.acknowledge(
             source, task_id, by=by, comment=comment, now=self._clock.now()
         )
+
+    def _add_webhook(self, settings: WebhookSettings) -> None:
+        webhook = Webhook(
+            settings,
+            self._ledger,
+            self._origin_of,
+            observer=self._observers[settings.name],
+            clock=self._clock,
+            dice=self._dice,
+        )
+        self._add_reader(webhook, settings.on)
+
+    def _add_keeper(self, alertmanagers: Sequence[Observer]) -> None:
+        self._observers[keeper.NAME] = _Together(alertmanagers)
+        kept = Keeper(
+            self._registry,
+            self._settings,
+            self._ledger,
+            self._origin_of,
+            self._ledger.totals,
+            observer=self._observers[keeper.NAME],
+            clock=self._clock,
+            dice=self._dice,
+        )
+        self._add_reader(kept, RULES.keys())
+
+    def _add_reader(self, reader: Receiver, statuses: Collection[Status]) -> None:
+        """Add a receiver that has a place in the outbox."""
+        self._hears_of[reader.name] = statuses
+        self._receivers.append(reader)
+        self._ledger.on_news(reader.wake)
+
+    def _add_alertmanager(self, settings: AlertmanagerSettings) -> None:
+        sender = Alertmanager(
+            settings,
+            self._settings,
+            self._registry,
+            observer=self._observers[settings.name],
+            clock=self._clock,
+            dice=self._dice,
+        )
+        self._receivers.append(sender)
+        self._registry.on_change(sender.wake)
 
     async def _trim_on(self) -> None:
         while True:
