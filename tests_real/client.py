@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import aiohttp
 
-from tests.real.waiting import until
 from tests_real.server import PASSWORD, USER
+from tests_real.waiting import until
 
 _API = "/pulp/api/v3"
 _QUIET = timedelta(seconds=2)
@@ -80,7 +80,7 @@ class PulpClient:
         async def all_ended() -> bool:
             return all([(await self.task(task))["finished_at"] for task in tasks])
 
-        await until("the tasks end", all_ended, seconds=120)
+        await until("the tasks end", all_ended)
         return [await self.task(task) for task in tasks]
 
     async def quiet(self) -> None:
@@ -91,7 +91,7 @@ class PulpClient:
             ends = [task["finished_at"] for task in tasks]
             return all(end and datetime.fromisoformat(end) + _QUIET <= now for end in ends)
 
-        await until("Pulp is quiet", is_quiet, seconds=120)
+        await until("Pulp is quiet", is_quiet)
 
     async def _tasks(self) -> tuple[list[PulpTask], datetime]:
         query = {"limit": str(_MANY), "fields": _FIELDS}

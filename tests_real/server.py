@@ -33,8 +33,10 @@ CONTENT_ORIGIN = "{content}"
 CACHE_ENABLED = False
 ANALYTICS = False
 ORPHAN_PROTECTION_TIME = 0
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 """
-"""Without Redis, without telling anybody of us, and without work on its own schedule."""
+"""Without Redis, without telling anybody of us, without work on its own schedule, and without the half
+second of computing that checking the password costs with every request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.campaigns.process import Exporter, Samples
-from tests.real.waiting import until
 from tests_real.client import PulpClient, PulpTask, task_id
 from tests_real.server import PASSWORD, USER
 from tests_real.truth import FAMILIES, Counts, expected, observed
+from tests_real.waiting import until
 
 _A_LISTING = 2
 _MORE_LISTINGS = 6
