@@ -24,6 +24,15 @@ _VERIFY: dict[ClientAuth, ssl.VerifyMode] = {
 }
 
 
+_NO_PEM = "it must be PEM, and a key without a password"
+_WORDS = {
+    "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
+    "EE_KEY_TOO_SMALL": "the key is too short",
+    "CA_MD_TOO_WEAK": "the signature is too weak",
+}
+"""OpenSSL's reasons in words."""
+
+
 class CurrentContext(ssl.SSLContext):
     """Makes each connection with the context that is in force when it begins."""
 
@@ -82,7 +91,7 @@ def _ask_clients(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
     try:
         context.load_verify_locations(cafile=settings.client_ca_file, cadata=settings.client_ca)
     except (OSError, ValueError) as error:
-        raise _unusable("client_ca", settings.client_ca_file, error) from None
+        raise _unusable("client_ca", settings.client_ca_file, settings.client_ca_file, error) from None
 
 
 def _identify(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
@@ -97,17 +106,7 @@ def _identify(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
             # Without a password OpenSSL would ask for one on the terminal.
             context.load_cert_chain(cert or "", key, password="")
         except (OSError, ValueError) as error:
-            raise _unusable("cert and key", _culprit(settings), error) from None
-
-
-def _culprit(settings: TlsServerSettings) -> Path | None:
-    """Of the two files the one that cannot be read, if that is it."""
-    for file in filter(None, (settings.cert_file, settings.key_file)):
-        try:
-            file.read_bytes()
-        except OSError:
-            return file
-    return settings.cert_file or settings.key_file
+            raise _unusable("cert and key", settings.cert_file, settings.key_file, error) from None
 
 
 def _written(file: Path, text: str) -> Path:
@@ -115,9 +114,20 @@ def _written(file: Path, text: str) -> Path:
     return file
 
 
-def _unusable(what: str, file: Path | None, error: Exception) -> ConfigError:
-    where = f" in {file}" if file else ""
-    why = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
-    return ConfigError(
-        [f"tls_server_config: cannot load {what}{where}: {why}; they must be PEM and fit, the key unlocked"]
-    )
+def _unusable(what: str, file: Path | None, other: Path | None, error: Exception) -> ConfigError:
+    """The one line about what cannot be loaded, from one file or the other."""
+    unread = next(filter(None, (_unread(one) for one in (file, other) if one)), None)
+    if unread is None:
+        where = f" in {file or other}" if file or other else ""
+        cause = str(getattr(error, "reason", ""))
+        unread = f"cannot load {what}{where}: {_WORDS.get(cause, _NO_PEM)}"
+    return ConfigError([f"tls_server_config: {unread}"])
+
+
+def _unread(file: Path) -> str | None:
+    """Why a file cannot be read, if that is it."""
+    try:
+        file.read_bytes()
+    except OSError as error:
+        return f"cannot read {file}: {error.strerror}"
+    return None
