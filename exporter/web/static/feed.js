@@ -55,7 +55,7 @@ export function follow(address, receive) {
 
   // Browsers allow six connections to a server, so only pages that are looked at hold one.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
-  addEventListener("online", open);
+  addEventListener("online", () => document.hidden || open());
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && open());
   show("waiting", "Connecting");
