@@ -13,7 +13,7 @@ minute, 5-10 s up to ten minutes, 30-60 s beyond), joined by short ramps."""
 _AGES = tuple(age for age, _ in _CURVE)
 _LEAST_DURATIONS = 5
 """From fewer past runs nothing is learned."""
-_PRICE = 5e-5
+PRICE = 5e-5
 """What one request is worth: it may cost as much as to notice an end later by this part of the task's
 length. `docs/performance.md` shows what other prices would buy."""
 _DOUBT = 2.0
@@ -47,7 +47,7 @@ def interval(age: float, bounds: Bounds) -> float:
     return bounds.clamp(wait0 * math.pow(wait1 / wait0, share))
 
 
-def learned(age: float, durations: Sequence[float], bounds: Bounds) -> float:
+def learned(age: float, durations: Sequence[float], bounds: Bounds, price: float = PRICE) -> float:
     """How long to wait before asking again for a task of this age, if earlier runs took *durations*.
 
     Rarely in the middle, often near the expected end. The curve of `interval` stays in it, so that a
@@ -57,13 +57,14 @@ def learned(age: float, durations: Sequence[float], bounds: Bounds) -> float:
         age: seconds since the task began to run.
         durations: what earlier runs took, in seconds, rising.
         bounds: what the operator allows.
+        price: what one request is worth.
     """
     if len(durations) < _LEAST_DURATIONS or age >= durations[-1]:
         return interval(age, bounds)
     width = _width(durations)
     at, share = max(age, bounds.least), 1.0
     while at < age + bounds.most:
-        wait, step = _wait_at(at, durations, width, bounds), width * at
+        wait, step = _wait_at(at, durations, width, bounds, price), width * at
         if share * wait <= step:
             return bounds.clamp(at + share * wait - age)
         share -= step / wait
@@ -71,7 +72,7 @@ def learned(age: float, durations: Sequence[float], bounds: Bounds) -> float:
     return bounds.most
 
 
-def _wait_at(age: float, durations: Sequence[float], width: float, bounds: Bounds) -> float:
+def _wait_at(age: float, durations: Sequence[float], width: float, bounds: Bounds, price: float) -> float:
     """The interval at which requests cost as much as the delay that they save, at this very age.
 
     With a chance *h* a second that the task ends, an interval *w* costs 1 / *w* requests a second, and
@@ -79,9 +80,9 @@ def _wait_at(age: float, durations: Sequence[float], width: float, bounds: Bound
     """
     ending = bisect_right(durations, age * math.exp(width)) - bisect_right(durations, age * math.exp(-width))
     left = len(durations) - bisect_right(durations, age)
-    unknown = 2.0 * _PRICE * (age / interval(age, bounds)) ** 2
+    unknown = 2.0 * price * (age / interval(age, bounds)) ** 2
     chance = (_DOUBT * unknown + ending / (2.0 * width)) / (_DOUBT + left)
-    return age * math.sqrt(2.0 * _PRICE / chance)
+    return age * math.sqrt(2.0 * price / chance)
 
 
 def _width(durations: Sequence[float]) -> float:
