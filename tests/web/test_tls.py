@@ -349,18 +349,20 @@ def test_the_fast_loop_follows_changes_too(folder: Path, ca: Pair) -> None:
 def test_what_cannot_be_loaded_is_one_clear_line(folder: Path, ca: Pair) -> None:
     """The line names the web configuration file, the file that is wrong, and why."""
     encrypted(folder / "server.key", folder / "locked.key")
-    signed(ca, folder, "another")
+    signed(ca, folder, "other")
     (folder / "text.pem").write_text("hello\n")
     no_pem = "it must be PEM, and a key without a password"
     cases = {
         "cert_file: no.pem, key_file: server.key": f"cannot read {folder}/no.pem: No such file or directory",
         "cert_file: server.pem, key_file: no.key": f"cannot read {folder}/no.key: No such file or directory",
         "cert_file: server.pem, key_file: .": f"cannot read {folder}: Is a directory",
-        "cert_file: text.pem, key_file: server.key": f"cannot load cert and key in {folder}/text.pem: {no_pem}",
+        "cert_file: text.pem, key_file: server.key": (
+            f"cannot load cert and key in {folder}/text.pem: {no_pem}"
+        ),
         "cert_file: server.pem, key_file: locked.key": (
             f"cannot load cert and key in {folder}/server.pem: {no_pem}"
         ),
-        "cert_file: server.pem, key_file: another.key": (
+        "cert_file: server.pem, key_file: other.key": (
             f"cannot load cert and key in {folder}/server.pem: the key does not belong to the certificate"
         ),
         "cert: hello, key: hello": f"cannot load cert and key: {no_pem}",

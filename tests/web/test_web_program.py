@@ -1,0 +1,133 @@
+"""The web configuration file and the flags about it, as an operator meets them."""
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import sys
+from pathlib import Path
+
+import aiohttp
+import bcrypt
+import pytest
+
+from tests.http.certificates import authority, signed
+
+CONFIG = """
+sources:
+  - name: epm
+    api: epmware
+    url: http://127.0.0.1:9
+    registration: true
+"""
+PASSWORD = "open sesame"
+HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+WEB = f"""
+tls_server_config: {{cert_file: server.pem, key_file: server.key}}
+basic_auth_users: {{ada: {HASH}}}
+rate_limit: {{interval: 1ms, burst: 1000}}
+"""
+
+HANDING = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Does with a socket what systemd does, and becomes the program."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Both configuration files, and what they name."""
+    signed(authority(tmp_path, "ca"), tmp_path, "server")
+    (tmp_path / "config.yml").write_text(CONFIG)
+    (tmp_path / "web.yml").write_text(WEB)
+    return tmp_path
+
+
+def command(folder: Path, *flags: str) -> list[str]:
+    """The program with both files."""
+    files = [f"--config.file={folder / 'config.yml'}", f"--web.config.file={folder / 'web.yml'}"]
+    return [sys.executable, "-m", "exporter", *files, "--storage.path=", *flags]
+
+
+async def start(*words: str, descriptors: tuple[int, ...] = ()) -> asyncio.subprocess.Process:
+    """Start a command; what it writes is kept."""
+    return await asyncio.create_subprocess_exec(
+        *words,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        pass_fds=descriptors,
+    )
+
+
+async def told(*words: str) -> tuple[int | None, str]:
+    """Run a command to its end: its code, and what it wrote."""
+    process = await start(*words)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, out.decode()
+
+
+async def test_checking_checks_the_web_configuration_too(folder: Path) -> None:
+    """Both files are told to be valid; a mistake in the second, or in a flag, is one line."""
+    code, out = await told(*command(folder, "--config.check"))
+    assert (code, out.splitlines()[-1]) == (0, f"{folder / 'web.yml'} is valid")
+    (folder / "server.key").unlink()
+    code, out = await told(*command(folder, "--config.check"))
+    assert (code, out) == (
+        1,
+        (
+            f"asynctask-exporter: error: {folder / 'web.yml'}: tls_server_config: "
+            f"cannot read {folder / 'server.key'}: No such file or directory\n"
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "begin"),
+    [
+        ("--web.external-url=example.com", "--web.external-url: must be a URL"),
+        ("--web.route-prefix=/{a}", "--web.route-prefix: '/{a}' must be a plain path"),
+        ("--web.systemd-socket", "--web.systemd-socket: systemd handed over no socket"),
+    ],
+)
+async def test_mistakes_in_flags_are_one_line(folder: Path, flag: str, begin: str) -> None:
+    """The program ends with the flag, what is wrong, and the cure."""
+    code, out = await told(*command(folder, flag))
+    assert code == 1
+    assert out.splitlines()[-1].startswith(f"asynctask-exporter: error: {begin}")
+
+
+async def test_behind_systemd_with_tls_and_a_password(folder: Path) -> None:
+    """It serves on the socket it is handed, below the path it is told, for who knows the password.
+
+    Neither its log nor its list of arguments tells a secret.
+    """
+    flags = ("--web.systemd-socket", "--web.external-url=https://example.com/tasks", "--log.level=debug")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port, number = listener.getsockname()[1], listener.fileno()
+        handing = [sys.executable, "-c", HANDING, str(number)]
+        process = await start(*handing, *command(folder, *flags), descriptors=(number,))
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    url = f"https://localhost:{port}/tasks"
+    # Nobody has to wait until it serves: the socket listens already.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+        for password, status in ((PASSWORD, 200), ("hunter2", 401)):
+            login = {"Authorization": aiohttp.encode_basic_auth("ada", password)}
+            async with session.get(f"{url}/metrics", headers=login) as response:
+                assert response.status == status
+        arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    process.send_signal(signal.SIGTERM)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    log = out.decode()
+    assert process.returncode == 0
+    assert f'msg="Listening on" address=127.0.0.1:{port}\n' in log
+    assert f'msg="TLS is enabled." http2=false address=127.0.0.1:{port}\n' in log
+    assert 'msg="Rate Limiter is enabled." burst=1000 interval=0.001' in log
+    for secret in (PASSWORD, "hunter2", HASH, (folder / "server.key").read_text().splitlines()[1]):
+        assert secret not in log
+        assert secret.encode() not in arguments
