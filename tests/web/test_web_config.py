@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.web import load_web
+from exporter.config.web import (
+    HEADERS,
+    HttpServerConfig,
+    RateLimitConfig,
+    TlsServerConfig,
+    WebConfig,
+    load_web,
+)
 from exporter.errors import ConfigError
 from exporter.web.live import LiveSettings
 from exporter.web.settings import RateLimit, TlsServerSettings, WebSettings
@@ -242,3 +249,13 @@ def test_a_file_that_is_not_there(folder: Path) -> None:
     """The line names the file."""
     with pytest.raises(ConfigError, match=r"^.*nothing\.yml: No such file or directory$"):
         load_web(folder / "nothing.yml")
+
+
+def test_every_key_is_in_the_documentation() -> None:
+    """Nobody has to read the code to know what may be written."""
+    told = (Path(__file__).parents[2] / "docs" / "web-config.md").read_text()
+    for section in (WebConfig, TlsServerConfig, HttpServerConfig, RateLimitConfig):
+        for key in section.model_fields:
+            assert f"`{key}`" in told
+    for header in HEADERS:
+        assert f"`{header}`" in told
