@@ -2,20 +2,36 @@
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
-RUN python3 -m venv /opt/asynctask-exporter
-COPY requirements/runtime.txt /src/requirements/
-RUN /opt/asynctask-exporter/bin/pip install --no-cache-dir --require-hashes -r /src/requirements/runtime.txt
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONFIG_FILE=/run/secrets/pip.conf
+# pip and what builds the package stay behind: the environment that is run has neither.
+RUN python3 -m venv /build && python3 -m venv --without-pip /opt/asynctask-exporter && mkdir /data
+COPY requirements/build.txt requirements/runtime.txt /src/requirements/
+# Where packages come from and whom to trust there is the building machine's affair: docs/deployment.md.
+RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem \
+    /build/bin/pip install --quiet --require-hashes -r /src/requirements/build.txt \
+    && /build/bin/pip --python /opt/asynctask-exporter/bin/python \
+        install --quiet --require-hashes -r /src/requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE /src/
 COPY exporter /src/exporter
-RUN /opt/asynctask-exporter/bin/pip install --no-cache-dir --no-deps /src
+RUN /build/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir /dist /src \
+    && /build/bin/pip --python /opt/asynctask-exporter/bin/python install --quiet --no-index --no-deps /dist/*.whl
 
+# Nothing is run here: whatever the building machine mounts for that leaves no trace in the image.
 FROM ${BASE}
+ARG VERSION=unknown
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="asynctask-exporter" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.description="Prometheus exporter and alerting sidecar for asynchronous tasks" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/asynctask-exporter /opt/asynctask-exporter
-RUN install -d -o 65534 -g 65534 /data
+COPY --from=build --chown=65534:65534 /data /data
+# By number, so that Kubernetes can see that it is not root.
 USER 65534:65534
 VOLUME /data
 EXPOSE 9926
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["/opt/asynctask-exporter/bin/python", "-c", \
+    "from http.client import HTTPConnection as C; c = C('localhost', 9926, timeout=4); c.request('GET', '/-/healthy'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["/opt/asynctask-exporter/bin/asynctask-exporter"]
 CMD ["--config.file=/etc/asynctask-exporter/config.yaml", "--storage.path=/data"]
