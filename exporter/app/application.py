@@ -161,15 +161,9 @@ class App:
 
     async def register(self, source: str, watched: Sequence[WatchedId]) -> Registered:
         """Watch ids that were posted."""
-        new: set[str] = set()
+        self._acted_on(source)
         try:
-            while True:
-                known = self._acted_on(source)
-                new.update(await known.poller.register(watched))
-                if not known.retired:
-                    break
-                # Too late for the one that takes its place to know: it is told as well.
-                await self._sources.settled(source)
+            new = await self._sources.register(source, watched)
         except TooManyWatched as error:
             raise TooManyTasks(str(error)) from None
         ids = [one.id for one in watched]

@@ -13,8 +13,10 @@ from exporter.app.upstream import Upstream
 from exporter.clock import Clock
 from exporter.errors import StorageError
 from exporter.metrics.own import SourceStats
+from exporter.model import WatchedId
 from exporter.store.ledger import Change, Ledger, SourceState
 from exporter.store.schema import set_meta
+from exporter.web.views import UnknownSource
 
 _PATIENCE = 5.0
 """How many seconds a reload waits for the ledger before it changes anything."""
@@ -91,6 +93,22 @@ class Sources(Mapping[str, WatchedSource]):
             async with self._changing:
                 pass
         return self.get(name)
+
+    async def register(self, name: str, ids: Sequence[WatchedId]) -> set[str]:
+        """Let a source watch ids until they end, whoever takes its place meanwhile; return the new ones.
+
+        Raises:
+            UnknownSource: there is none of this name (any more).
+            TooManyWatched: there is no room for them.
+        """
+        new: set[str] = set()
+        while (source := self.get(name)) is not None:
+            new.update(await source.poller.register(ids))
+            if not source.retired:
+                return new
+            # Too late for the one that takes its place to know of them: it is told as well.
+            await self.settled(name)
+        raise UnknownSource(f"no source is called {name!r}")
 
     async def change(self, configured: Sequence[config.Source]) -> Difference:
         """Watch these from now on; call it only while ``run`` does.

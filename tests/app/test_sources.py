@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.app.source import WatchedSource
 from exporter.app.sources import Sources
 from exporter.clock import SystemClock
 from exporter.errors import ConfigError, NoLog, StorageError
-from exporter.model import Status
+from exporter.model import Status, WatchedId
 from exporter.store.ledger import Ledger
 from exporter.store.totals import DISCOVERED
+from exporter.web.views import UnknownSource
 from tests.app.conftest import Source, configured, source
 from tests.app.fake_api import System
 from tests.real.waiting import until
@@ -48,6 +50,12 @@ async def holds(condition: Callable[[], bool]) -> None:
         return condition()
 
     await until("it holds", check)
+
+
+async def retired(one: WatchedSource) -> None:
+    """Wait for the very moment at which a source is about to be replaced."""
+    while not one.retired:
+        await asyncio.sleep(0)
 
 
 async def at_every_step(condition: Callable[[], bool]) -> None:
@@ -116,6 +124,45 @@ async def test_what_was_not_yet_stored_is_not_forgotten(systems: Systems) -> Non
         assert sources["a"].board is not board
         assert "1" in sources["a"].board
         assert sources["a"].board.unshown() == set()
+
+
+async def test_what_is_shown_before_it_runs_stays_shown(tmp_path: Path, systems: Systems) -> None:
+    """The board is what the ledger has from the first moment, and not put back to that a moment later."""
+    systems["a"].put("1", Status.ERROR)
+    async with watching(tmp_path, source("a", "1")) as (_, ledger):
+        await holds(lambda: finished(ledger) == {"error": 1})
+    async with watching(tmp_path, source("a", "1")) as (sources, ledger):
+        board = sources["a"].board
+        assert board.unshown() == {("1", "#0")}
+        board.show(board.unshown(), SystemClock().moment())
+        systems["a"].put("2", Status.ERROR)
+        await sources.register("a", [WatchedId(id="2")])
+        await holds(lambda: finished(ledger) == {"error": 2})
+        assert board.unshown() == {("2", "#0")}
+
+
+async def test_ids_that_come_while_their_source_is_replaced_are_watched(systems: Systems) -> None:
+    """By the one that takes its place, although that did not find them in the ledger."""
+    systems["a"].put("1", Status.SUCCESS)
+    async with watching(None, source("a")) as (sources, ledger):
+        before = sources["a"]
+        changing = asyncio.create_task(sources.change(configured(source("a", keep="1m"))))
+        await retired(before)
+        assert sources["a"] is before
+        assert await sources.register("a", [WatchedId(id="1")]) == {"1"}
+        await changing
+        await holds(lambda: finished(ledger) == {"success": 1})
+
+
+async def test_ids_for_a_source_that_goes_meanwhile_are_refused() -> None:
+    """Nobody is told that they are watched when nobody will."""
+    async with watching(None, source("a"), source("b")) as (sources, _):
+        before = sources["a"]
+        changing = asyncio.create_task(sources.change(configured(source("b"))))
+        await retired(before)
+        with pytest.raises(UnknownSource):
+            await sources.register("a", [WatchedId(id="1")])
+        await changing
 
 
 async def test_a_request_under_way_is_given_up_and_made_again(systems: Systems) -> None:
@@ -230,7 +277,7 @@ async def test_a_log_is_fetched_from_who_is_there_now() -> None:
     async with watching(None, source("a")) as (sources, _):
         before = sources["a"]
         changing = asyncio.create_task(sources.change(configured(source("a", keep="1m"))))
-        await holds(lambda: before.retired)
+        await retired(before)
         now = await sources.settled("a")
         assert now is not None
         assert now is not before
