@@ -81,9 +81,10 @@ class _Writer:
         """What is told of a current run, written anew as far as it does not hold any more."""
         kept = self.source.view.board.texts.get(entry.task.id)
         if kept is None or kept.entry is not entry or kept.own != self.own:
-            return self._with_estimate(entry, tuple(self._lines(entry)))
+            block = self._common_block(entry)
+            return self._with_estimate(entry, block, tuple(self._lines(entry, block)))
         if kept.until <= self.source.now.mono:
-            return self._with_estimate(entry, kept.lines[:-1])
+            return self._with_estimate(entry, self._common_block(entry), kept.lines[:-1])
         return kept
 
     def earlier_failures(self) -> list[str]:
@@ -99,8 +100,8 @@ class _Writer:
     def _is_current(self, entry: Entry) -> bool:
         return self.source.current.get(entry.task.id) is entry
 
-    def _lines(self, entry: Entry) -> Iterator[str]:
-        run, common = self._labels(entry), self._common_block(entry)
+    def _lines(self, entry: Entry, common: str) -> Iterator[str]:
+        run = self._labels(entry)
         for metric, samples in _EACH:
             pen = self.pens[metric.name]
             yield "".join(
@@ -110,12 +111,12 @@ class _Writer:
                 ]
             )
 
-    def _with_estimate(self, entry: Entry, lines: tuple[str, ...]) -> Text:
+    def _with_estimate(self, entry: Entry, block: str, lines: tuple[str, ...]) -> Text:
         end, now = estimate(self.source, entry), self.source.now
         if end is None:
             holds = _NONE_HOLDS if entry.task.status is Status.RUNNING else inf
             return Text(entry, self.own, (*lines, ""), now.mono + holds)
-        line = self.pens[ESTIMATED_END].line(self._common_block(entry), end)
+        line = self.pens[ESTIMATED_END].line(block, end)
         return Text(entry, self.own, (*lines, line), now.mono + _HOLDS * (end - now.wall.timestamp()))
 
     def _common_block(self, entry: Entry) -> str:

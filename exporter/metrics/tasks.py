@@ -154,7 +154,7 @@ class OfEach:
     Entries never change, so what was written of one holds for as long as it is on the board.
     """
 
-    tell: Callable[[Entry], Iterable[tuple[Labels, float]]]
+    tell: Callable[[Entry], Sequence[tuple[Labels, float]]]
     """Tells the label values beyond source, operation and task id, and the numbers."""
     entries: Callable[[SourceTasks], Sequence[Entry]] = attrgetter("shown_current")
     """The runs to tell of."""
@@ -169,21 +169,20 @@ class OfEach:
         return iter(samples.items())
 
 
-def _info(entry: Entry) -> Iterator[tuple[Labels, float]]:
-    yield (entry.task.name, entry.task.parent_id), 1
+def _info(entry: Entry) -> Sequence[tuple[Labels, float]]:
+    return (((entry.task.name, entry.task.parent_id), 1),)
 
 
-def _status(entry: Entry) -> Iterator[tuple[Labels, float]]:
-    yield (entry.task.status.value,), 1
+def _status(entry: Entry) -> Sequence[tuple[Labels, float]]:
+    return (((entry.task.status.value,), 1),)
 
 
 def _number_of_each(value: Callable[[Entry], float | None]) -> OfEach:
     """Tell a number of each run that has it; a missing number is no sample."""
 
-    def tell(entry: Entry) -> Iterator[tuple[Labels, float]]:
+    def tell(entry: Entry) -> Sequence[tuple[Labels, float]]:
         number = value(entry)
-        if number is not None:
-            yield (), number
+        return () if number is None else (((), number),)
 
     return OfEach(tell)
 
@@ -235,10 +234,11 @@ def _estimated_end(source: SourceTasks) -> Iterator[Sample]:
             yield (source.view.name, entry.task.operation, entry.task.id), end
 
 
-def _subtasks(entry: Entry) -> Iterator[tuple[Labels, float]]:
-    if entry.task.subtasks:
-        counts = Counter(subtask.status for subtask in entry.task.subtasks)
-        yield from (((status.value,), count) for status, count in sorted(counts.items()))
+def _subtasks(entry: Entry) -> Sequence[tuple[Labels, float]]:
+    if not entry.task.subtasks:
+        return ()
+    counts = Counter(subtask.status for subtask in entry.task.subtasks)
+    return [((status.value,), count) for status, count in sorted(counts.items())]
 
 
 def _dropped(source: SourceTasks) -> Iterator[Sample]:

@@ -15,8 +15,9 @@ from prometheus_client.utils import floatToGoString
 from exporter.metrics.family import Distribution, Family, Labels
 from exporter.store.totals import Exemplar
 
-number: Callable[[float], str] = floatToGoString
-"""Writes a number as Prometheus writes it."""
+_go_number: Callable[[float], str] = floatToGoString
+_PLAIN = 1_000_000
+"""From here on, Go writes numbers with an exponent; below it, as Python does."""
 _MOST_EXEMPLAR_CHARACTERS = 128
 """The limit of OpenMetrics 1.0 for an exemplar's label names and values together."""
 
@@ -40,6 +41,11 @@ class WrittenFamily(Family):
     """A family of gauges whose samples are written already; both formats write gauges alike."""
 
     lines: Sequence[str]
+
+
+def number(value: float) -> str:
+    """Write a number as Prometheus writes it."""
+    return repr(float(value)) if -_PLAIN < value < _PLAIN else _go_number(value)
 
 
 def negotiate(accept: str) -> Format:
