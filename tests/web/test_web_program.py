@@ -106,7 +106,10 @@ async def test_behind_systemd_with_tls_and_a_password(folder: Path) -> None:
 
     Neither its log nor its list of arguments tells a secret.
     """
-    flags = ("--web.systemd-socket", "--web.external-url=https://example.com/tasks", "--log.level=debug")
+    flags = (
+        *("--web.systemd-socket", "--web.external-url=https://example.com/tasks", "--log.level=debug"),
+        *("--web.enable-lifecycle", "--web.health-without-auth"),
+    )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, number = listener.getsockname()[1], listener.fileno()
         handing = [sys.executable, "-c", HANDING, str(number)]
@@ -120,6 +123,10 @@ async def test_behind_systemd_with_tls_and_a_password(folder: Path) -> None:
             login = {"Authorization": aiohttp.encode_basic_auth("ada", password)}
             async with session.get(f"{url}/metrics", headers=login) as response:
                 assert response.status == status
+            async with session.post(f"{url}/-/reload", headers=login) as response:
+                assert response.status == status
+        async with session.get(f"{url}/-/healthy") as response:
+            assert response.status == 200
         arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
     process.send_signal(signal.SIGTERM)
     out, _ = await asyncio.wait_for(process.communicate(), 60)
