@@ -77,7 +77,9 @@ class Watched:
         with suppress(TimeoutError):  # The comparison below tells what is missing.
             await until("the counters equal Pulp's own times", is_settled, seconds=_SETTLING)
         await self.listed(_MORE_LISTINGS)
-        assert await self._counted() == expected(await self.news())
+        counted, truth = await self._counted(), expected(await self.news())
+        wrong = {key: (counted[key], truth[key]) for key in {*counted, *truth} if counted[key] != truth[key]}
+        assert not wrong, f"what was counted, and what Pulp tells: {wrong}"
 
     async def listed(self, requests: int = _A_LISTING) -> None:
         """Wait until the exporter has made so many more requests."""
