@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
 from exporter.clock import Clock
-from exporter.errors import StorageError
+from exporter.errors import Malformed, StorageError
 from exporter.model import Status, Task, Transition, WatchedId
 from exporter.polling.settings import PollSettings
 from exporter.store.board import Board
@@ -16,6 +17,28 @@ from exporter.store.ledger import Change, Ledger
 
 _MOST_WORDS = 100
 _READ_AGAIN = 5.0
+_TIMES = ("created_at", "ready_at", "started_at", "finished_at", "updated_at")
+
+
+def checked(task: object) -> Task:
+    """See that a task is what an API module may tell; text that no database takes is made fit for one.
+
+    Raises:
+        Malformed: it is no task, or has a time without a zone, which compares with no other.
+    """
+    if not isinstance(task, Task) or not isinstance(task.status, Status):
+        raise Malformed(f"the API module told no task with a status, but {type(task).__name__}")
+    for name in _TIMES:
+        time = getattr(task, name)
+        if time is not None and time.utcoffset() is None:
+            raise Malformed(f"the API module told {name} of task {task.id!r} without a time zone")
+    try:
+        f"{task.id}{task.operation}{task.run}".encode()
+    except UnicodeEncodeError:
+        return replace(
+            task, id=_storable(task.id), operation=_storable(task.operation), run=_storable(task.run)
+        )
+    return task
 
 
 class Intake:
@@ -122,3 +145,8 @@ class Intake:
         if len(self._words) < _MOST_WORDS:
             self._words.add(task.word)
             self._log.warning("Unknown status; the task is watched on", task=task.id, status=task.word)
+
+
+def _storable(text: str) -> str:
+    """The text without lone surrogates, which JSON may tell and UTF-8 may not."""
+    return text.encode("utf-8", "replace").decode()

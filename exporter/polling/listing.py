@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from exporter.apis.base import Listing, Lists
 from exporter.clock import Moment
 from exporter.model import Status, Task
-from exporter.polling.intake import Intake
+from exporter.polling.intake import Intake, checked
 from exporter.polling.settings import PollSettings
 from exporter.polling.watchlist import Watchlist
 from exporter.store.ledger import SourceState
@@ -37,34 +37,36 @@ class Lister:
         Raises:
             SourceError: the listing failed; nothing has changed.
         """
-        listing = await self._api.list(self._since())
+        listing = await self._api.list(self._since(asked.wall))
         if self._threshold is None:
             self._threshold = self._draw_line(listing, asked.wall)
         await self._take(listing, asked)
         self.covered = {task.id for task in listing.tasks} if listing.complete else set()
         return listing
 
-    def _since(self) -> datetime:
+    def _since(self, now: datetime) -> datetime:
         """From when on ended tasks are listed, by the server's clock as far as it is known."""
         if self._watermark is None:
-            return self._first_start - _SKEW_ALLOWANCE
+            return min(self._first_start, now) - _SKEW_ALLOWANCE
         return self._watermark - self._overlap
 
     def _draw_line(self, listing: Listing, asked: datetime) -> datetime:
         """Decide, once per process, which ended tasks are news: those since the last listing before it.
 
         All in the server's time, which the listing's date tells, so that neither a skewed clock nor
-        one that is set while we run moves the line.
+        one that is set while we run moves the line. A first start in the future was one with a clock
+        that was put right since.
         """
-        skew = (listing.as_of or asked) - asked
-        first = self._first_start + skew - _DATE_RESOLUTION
+        now = listing.as_of or asked
+        first = min(self._first_start + (now - asked), now) - _DATE_RESOLUTION
         if self._watermark is None:
             return first
         return min(max(self._watermark - self._overlap, first), self._watermark)
 
     async def _take(self, listing: Listing, asked: Moment) -> None:
         board = self._intake.board
-        tasks = [task for task in listing.tasks if _mark(task) not in self._settled]
+        # All are checked before the first is taken in, so that what it tells is recorded.
+        tasks = [checked(task) for task in listing.tasks if _mark(task) not in self._settled]
         unsure = {task.id for task in tasks if task.status.is_final or task.id not in board}
         counted = await self._intake.counted(unsure)
         first = self._watermark is None

@@ -11,7 +11,7 @@ from exporter.apis.base import Lists, TaskApi
 from exporter.clock import Clock
 from exporter.errors import ExporterError, Malformed, SourceError, TaskNotFound
 from exporter.model import Status, Task, WatchedId
-from exporter.polling.intake import Intake
+from exporter.polling.intake import Intake, checked
 from exporter.polling.listing import Lister
 from exporter.polling.schedule import Bounds, Schedule, backoff, interval, jittered, learned
 from exporter.polling.settings import Observer, PollSettings
@@ -114,10 +114,13 @@ class Poller:
             raise TooManyWatched(
                 f"{self.settings.max_watched} tasks are watched already; see max_watched_tasks"
             )
-        self._watchlist.add(REGISTERED, new)
+        # Those that a file names too may leave it before they end; and whoever asks again may have given up
+        # the first time, before anything was stored or planned.
+        wanted = [one for one in ids if one.id not in counted and self._is_open(one.id)]
+        self._watchlist.add(REGISTERED, wanted)
         awaited = [kept for one in ids if (kept := self._watchlist.get(one.id)) is not None]
         await self._ledger.record(Change(watch=[(self.board.source, kept) for kept in awaited]))
-        await self._begin(new)
+        await self._begin(awaited)
         return [one.id for one in new]
 
     async def _resume(self) -> None:
@@ -136,14 +139,27 @@ class Poller:
         for task_id in unseen:
             if task_id in counted:
                 self._forget(task_id)
-            elif task_id not in self._schedule and task_id not in self.board:
+            elif task_id not in self.board and not self._is_busy(task_id):
                 self._plan(task_id, 0.0)
 
     def _stop(self, task_id: str) -> None:
         """Nobody asks for this id any more; one that is listed anyway stays."""
         if self._lister is None or task_id not in self._lister.covered:
-            self._schedule.remove(task_id)
+            self._forget(task_id)
             self.board.drop(task_id)
+
+    def _is_open(self, task_id: str) -> bool:
+        """Whether the board knows no end of this id."""
+        entry = self.board.get(task_id)
+        return entry is None or not entry.task.status.is_final
+
+    def _is_wanted(self, task_id: str) -> bool:
+        """Whether anybody (still) asks for this id."""
+        return task_id in self._watchlist or task_id in self.board
+
+    def _is_busy(self, task_id: str) -> bool:
+        """Whether this id is asked for just now, or will be."""
+        return task_id in self._schedule or task_id in self._in_flight
 
     def _plan(self, task_id: str, wait: float) -> None:
         self._schedule.put(task_id, self._clock.monotonic() + wait)
@@ -193,7 +209,7 @@ class Poller:
     async def _poll(self, task_id: str) -> None:
         asked = self._clock.monotonic()
         try:
-            task = await self._api.fetch(task_id)
+            task = checked(await self._api.fetch(task_id))
         except TaskNotFound as error:
             self._answered(task_id)
             self._not_found(task_id, error)
@@ -208,7 +224,7 @@ class Poller:
     async def _take(self, task_id: str, task: Task, asked: float) -> None:
         """Take in an answer. The API's own spelling of the id is the one that counts."""
         self._unknown_since.pop(task_id, None)
-        if task_id not in self._watchlist and task_id not in self.board:
+        if not self._is_wanted(task_id):
             return  # Nobody asks for it any more, since this poll began.
         renamed = task.id != task_id and task.id not in self.board
         counted = (await self._intake.counted([task.id])).get(task.id, ()) if renamed else ()
@@ -229,6 +245,8 @@ class Poller:
 
     def _not_found(self, task_id: str, error: TaskNotFound) -> None:
         """Ask again for a while: an id may be registered before its API knows it."""
+        if not self._is_wanted(task_id):
+            return
         now = self._clock.monotonic()
         since = self._unknown_since.setdefault(task_id, now)
         if now - since >= self.settings.lost_after:
@@ -247,12 +265,15 @@ class Poller:
     def _retry(self, task_id: str, error: SourceError) -> None:
         """Ask again later; a task that is refused on its own is asked for ever less often."""
         self._failed(task_id, error)
+        if not self._is_wanted(task_id):
+            self._forget(task_id)
+            return
         bounds = Bounds(least=self.settings.bounds.least, most=self.settings.max_backoff)
         wait = self._jittered(backoff(self._troubles.tries(task_id), bounds))
         self._plan(task_id, max(wait, asked_to_wait(error)))
 
     def _forget(self, task_id: str) -> None:
-        """An id needs no more polls: it has ended, or is lost."""
+        """An id needs no more polls: it has ended, is lost, or nobody asks for it any more."""
         self._schedule.remove(task_id)
         self._unknown_since.pop(task_id, None)
         self._recovered(task_id)
@@ -289,7 +310,8 @@ class Poller:
             self._answered(_LISTING)
             self._fill_gaps(lister, asked.mono)
             for task in listing.tasks:
-                if task.status.is_final and task.id in self._watchlist:
+                # What ended before it was watched is not on the board until it was asked for by its id.
+                if task.status.is_final and task.id in self._watchlist and task.id in self.board:
                     self._forget(task.id)
 
     def _list_wait(self) -> float:
@@ -301,11 +323,12 @@ class Poller:
 
     def _fill_gaps(self, lister: Lister, asked: float) -> None:
         """Ask by id for what the listing does not tell: tasks that it ought to tell of, or never does."""
-        for task_id in lister.covered:
+        for task_id in filter(self.board.__contains__, lister.covered):
             self._schedule.remove(task_id)
+            self._unknown_since.pop(task_id, None)
         for entry in self.board.unfinished():
             task_id = entry.task.id
-            busy = task_id in self._schedule or task_id in self._in_flight
+            busy = self._is_busy(task_id)
             if task_id not in lister.covered and not busy and entry.first_seen.mono <= asked:
                 self._plan(task_id, 0.0)
 

@@ -26,8 +26,10 @@ class Watchlist:
         return None
 
     def add(self, origin: str, ids: Iterable[WatchedId]) -> None:
-        """Let an origin ask for more ids."""
-        self._by_origin.setdefault(origin, {}).update((watched.id, watched) for watched in ids)
+        """Let an origin ask for more ids; what it said of an id before holds."""
+        mine = self._by_origin.setdefault(origin, {})
+        for watched in ids:
+            mine.setdefault(watched.id, watched)
 
     def replace(self, origin: str, ids: Sequence[WatchedId]) -> tuple[list[WatchedId], list[str]]:
         """Let an origin ask for just these ids; return the ids that are new, and those nobody wants now."""

@@ -1,0 +1,186 @@
+"""What comes late, twice or in between costs no end: ids that come and go, and what API modules get wrong."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from exporter.clock import Moment, SystemClock
+from exporter.errors import ConnectFailed
+from exporter.model import Status, Task, WatchedId
+from exporter.store.ledger import LedgerSettings
+from tests.polling.harness import FakeApi, JumpyClock, ListingApi, polling, until
+from tests.store.given import full_disk, until_failed
+
+HOUR = timedelta(hours=1)
+NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - the mistake that is tested
+
+
+class SkippingClock(SystemClock):
+    """A clock that a test lets run ahead."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        """Tell the seconds."""
+        return super().monotonic() + self.ahead
+
+    def moment(self) -> Moment:
+        """Tell both."""
+        return Moment(self.now(), self.monotonic())
+
+
+class Careless(FakeApi):
+    """Tells whatever the test wants of the task "1"."""
+
+    def __init__(self, told: object) -> None:
+        super().__init__()
+        self.told = told
+
+    async def fetch(self, task_id: str) -> Task:
+        """Tell one task, or something else."""
+        return self.told if task_id == "1" else await super().fetch(task_id)  # type: ignore[return-value]
+
+
+def ids(*names: str) -> list[WatchedId]:
+    """Ids to watch."""
+    return [WatchedId(id=name) for name in names]
+
+
+def task(name: str, status: Status = Status.RUNNING, **more: object) -> Task:
+    """A task of that name."""
+    return Task(id=name, status=status, **more)  # type: ignore[arg-type]
+
+
+def failed(name: str, **more: object) -> Task:
+    """A task of that name that has just failed."""
+    return task(name, Status.ERROR, **{"finished_at": datetime.now(UTC)} | more)
+
+
+async def test_whoever_gave_up_a_registration_may_try_it_again(tmp_path: Path) -> None:
+    """Posted while nothing could be stored, answered with 503, posted again: it is watched from then on."""
+    api = FakeApi()
+    api.put(failed("1"))
+    async with polling(api, LedgerSettings(path=tmp_path, backoff=(0.01, 0.02))) as rig:
+        with full_disk():
+            given_up = asyncio.create_task(rig.poller.register(ids("1")))
+            await until_failed(rig.ledger)
+            given_up.cancel()
+            await asyncio.wait([given_up])
+        await rig.poller.register(ids("1"))
+        await until(lambda: rig.finished("error") == 1)
+
+
+async def test_a_registered_id_is_watched_on_when_it_leaves_its_file() -> None:
+    """Who registers an id that a file names already is promised its end as well."""
+    api = FakeApi()
+    api.put(task("1"))
+    async with polling(api) as rig:
+        await rig.poller.watch("file", ids("1"))
+        await until(lambda: "1" in rig.board)
+        assert await rig.poller.register(ids("1")) == []
+        await rig.poller.watch("file", [])
+        api.put(failed("1"))
+        await until(lambda: rig.finished("error") == 1)
+
+
+async def test_history_that_is_registered_is_counted_whatever_is_listed_meanwhile() -> None:
+    """Listings that tell of an old end do not take the place of the answer that was asked for."""
+    api = ListingApi()
+    api.put(failed("old", finished_at=datetime.now(UTC) - HOUR))
+    async with polling(api) as rig:
+        await until(lambda: len(api.since) >= 3)
+        assert rig.finished("error") == 0
+        api.gate.clear()
+        await rig.poller.register(ids("old"))
+        listings = len(api.since)
+        await until(lambda: len(api.since) >= listings + 3)
+        api.gate.set()
+        await until(lambda: rig.finished("error") == 1)
+
+
+async def test_a_first_start_with_a_clock_that_is_put_right_makes_no_news_history() -> None:
+    """A machine that boots with a clock ahead, and without a network to put it right."""
+    api, clock = ListingApi(), JumpyClock()
+    clock.off, api.down = HOUR, ConnectFailed("no network yet")
+    async with polling(api, None, clock) as rig:
+        await until(lambda: rig.numbers.errors["connect"] >= 2)
+        clock.off, api.down, before = timedelta(0), None, len(api.since)
+        await until(lambda: rig.numbers.successes >= 2)
+        api.put(failed("short"))
+        await until(lambda: rig.finished("error") == 1)
+        assert max(api.since[before:]) < datetime.now(UTC)
+
+
+async def test_an_id_that_comes_back_into_its_file_is_given_time_anew() -> None:
+    """How long the API did not know it before does not count: it may be launched only now."""
+    api, clock = FakeApi(), SkippingClock()
+    async with polling(api, None, clock, lost_after=60.0) as rig:
+        await rig.poller.watch("file", ids("1"))
+        await until(lambda: api.asked["1"] >= 2)
+        await rig.poller.watch("file", [])
+        clock.ahead += 3600.0
+        asked = api.asked["1"]
+        await rig.poller.watch("file", ids("1"))
+        await until(lambda: api.asked["1"] >= asked + 2)
+        api.put(failed("1"))
+        await until(lambda: rig.finished("error") == 1)
+
+
+@pytest.mark.parametrize("down", [None, ConnectFailed("refused")])
+async def test_an_id_taken_off_while_it_is_asked_for_is_not_asked_for_again(
+    down: ConnectFailed | None,
+) -> None:
+    """Neither when the API does not know it nor when it fails; and it is not lost, for nobody wants it."""
+    api = FakeApi()
+    api.gate.clear()
+    async with polling(api, lost_after=0.0) as rig:
+        await rig.poller.watch("file", ids("1"))
+        await until(lambda: api.together == 1)
+        await rig.poller.watch("file", [])
+        api.down = down
+        api.gate.set()
+        await until(lambda: api.together == 0)
+        api.down = None
+        api.put(task("2"))
+        await rig.poller.watch("file", ids("2"))
+        await until(lambda: api.asked["2"] >= 10)
+        assert api.asked["1"] == 1
+        assert rig.counter("asynctask_lost_total", "s", "not_found") == 0
+
+
+@pytest.mark.parametrize(
+    "told", [None, {"status": "error"}, task("1", started_at=NAIVE), failed("1", finished_at=NAIVE)]
+)
+async def test_an_api_module_that_tells_nonsense_ends_no_loop(told: object) -> None:
+    """What is no task, or has a time without a zone, is malformed; the other tasks are polled on."""
+    api = Careless(told)
+    api.put(task("2"))
+    async with polling(api) as rig:
+        await rig.poller.watch("static", ids("1", "2"))
+        await until(lambda: rig.numbers.errors["malformed"] >= 2)
+        polls = api.asked["2"]
+        await until(lambda: api.asked["2"] >= polls + 5)
+
+
+async def test_a_listing_with_nonsense_in_it_hides_no_end_for_good() -> None:
+    """What it told beside the nonsense is counted from the next listing that is well."""
+    api = ListingApi()
+    async with polling(api) as rig:
+        await until(lambda: rig.numbers.successes >= 2)
+        api.put(failed("good"), failed("bad", finished_at=NAIVE))
+        await until(lambda: rig.numbers.errors["malformed"] >= 2)
+        del api.tasks["bad"]
+        await until(lambda: rig.finished("error") == 1)
+
+
+async def test_text_that_no_database_takes_costs_no_end(tmp_path: Path) -> None:
+    """A lone surrogate in one task's text costs neither that task nor those listed with it."""
+    api = ListingApi()
+    async with polling(api, LedgerSettings(path=tmp_path)) as rig:
+        await until(lambda: rig.numbers.successes >= 2)
+        api.put(failed("good"), failed("bad\ud800", operation="x\ud800", run="\ud800"))
+        await until(lambda: rig.finished("error") == 1)
+        await until(lambda: rig.finished("error", "x?") == 1)
