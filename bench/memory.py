@@ -1,0 +1,94 @@
+"""Memory: by watched task, at 10,000, and after a million tasks have come and gone."""
+
+import gc
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import orjson
+
+from bench.boards import CLOCK, scraped, sighting, task
+from bench.figures import Figure, Part, at_most
+from bench.isolated import measure
+from exporter.apis.epmware import parse
+from exporter.clock import Moment
+from exporter.metrics.exposition import families, render
+from exporter.model import Status, WatchedId
+from exporter.polling.schedule import Schedule
+from exporter.polling.watchlist import Watchlist
+from exporter.store.board import Board
+from exporter.store.entry import BoardRules
+
+_PAGE = 4096
+_BATCH = 10_000
+_DOCUMENT = (
+    '{"taskId": "%d", "status": "R", "percentCompleted": "%d", "message": "Processing records...", '
+    '"startTime": "2026-01-15T10:10:00Z", "recordsProcessed": %d, "totalRecords": 1000000}'
+)
+
+
+def watching(tasks: int) -> list[int]:
+    """Resident bytes with half of the tasks, and with all: watched, planned, on the board, and scraped."""
+    board, watchlist, schedule = Board("epm", BoardRules()), Watchlist(), Schedule()
+    found = []
+    for ids in (range(tasks // 2), range(tasks // 2, tasks)):
+        watchlist.add("file 0", [WatchedId(id=str(task_id), operation="import") for task_id in ids])
+        for task_id in ids:
+            told = orjson.loads(_DOCUMENT % (task_id, task_id % 100, task_id))
+            board.apply(parse(told, str(task_id)), sighting(CLOCK.moment()))
+            schedule.put(str(task_id), CLOCK.monotonic())
+        board.changes()
+        render(families(scraped(board)))
+        found.append(_resident())
+    return found
+
+
+def coming_and_going(tasks: int) -> list[int]:
+    """Resident bytes after each tenth of so many tasks that begin, end, are shown and leave the board."""
+    board, schedule, now = Board("epm", BoardRules()), Schedule(), CLOCK.moment()
+    found = []
+    for first in range(0, tasks, _BATCH):
+        now = Moment(now.wall + timedelta(hours=2), now.mono + 7200)
+        _come_and_go(board, schedule, range(first, first + _BATCH), now)
+        if (first + _BATCH) % (tasks // 10) == 0:
+            found.append(_resident())
+    return found
+
+
+def _come_and_go(board: Board, schedule: Schedule, ids: range, now: Moment) -> None:
+    for status in (Status.RUNNING, Status.SUCCESS):
+        for task_id in ids:
+            board.apply(task(task_id, now.wall, status), sighting(now))
+            schedule.put(str(task_id), now.mono)
+    render(families(scraped(board)))
+    board.show(board.unshown(), now)
+    board.changes()
+    board.sweep(Moment(now.wall, now.mono + 3600))
+    for task_id in ids:
+        schedule.remove(str(task_id))
+    schedule.next_due()
+
+
+def _resident() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+def run(runs: int) -> Sequence[Figure]:
+    """The million comes and goes once: what it would show again is the same."""
+    few = [measure("memory:watching", tasks=10_000)[-1] / 2**20 for _ in range(runs)]
+    many = [measure("memory:watching", tasks=40_000) for _ in range(runs)]
+    marginal = [(after - before) / 20_000 / 1000 for before, after in many]
+    tenths = measure("memory:coming_and_going", tasks=1_000_000)
+    grown = [(tenth - tenths[0]) / 2**20 for tenth in tenths[1:]]
+    return [
+        at_most("by watched task, all its text kept", marginal, "kB", 5),
+        at_most("resident, 10,000 tasks watched and scraped", few, "MiB", 100),
+        Figure(
+            what="resident after 100,000 tasks have come and gone", values=[tenths[0] / 2**20], unit="MiB"
+        ),
+        at_most("grown since, at each further tenth of a million", grown, "MiB", 5),
+    ]
+
+
+PART = Part(title="Memory", run=run)

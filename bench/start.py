@@ -1,0 +1,119 @@
+"""A start with a million runs in the ledger and 100,000 watched ids, until the program says it is ready."""
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import uvloop
+
+from bench.figures import Figure, Part, at_most
+from exporter.clock import SystemClock
+from exporter.model import WatchedId
+from exporter.store.ledger import Change, Ledger, LedgerSettings
+from exporter.store.schema import runs as table
+
+_RUNS, _WATCHED = 1_000_000, 100_000
+_CONFIG = """
+sources:
+  - name: epm
+    api: epmware
+    url: http://127.0.0.1:9/
+    registration: true
+    file_sd_configs: [{{files: ["{ids}"]}}]
+"""
+
+
+def ledger(directory: Path) -> None:
+    """Write a ledger with a million runs, and the ids registered with it."""
+    uvloop.run(_register(directory))
+    with closing(sqlite3.connect(directory / "ledger.sqlite3")) as connection, connection:
+        rows = (
+            ("epm", f"old-{n}", "#0", 0, 1, "success", "import", 1_767_225_600_000_000) for n in range(_RUNS)
+        )
+        columns = "source, task_id, run, opened, counted, status, operation, finished_at"
+        connection.executemany(f"INSERT INTO {table.name} ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)  # noqa: S608 - constants
+
+
+async def _register(directory: Path) -> None:
+    opened = Ledger.open(LedgerSettings(path=directory), SystemClock())
+    opened.declare("epm", ["import"])
+    await opened.start()
+    await opened.record(
+        Change(watch=[("epm", WatchedId(id=str(n), operation="import")) for n in range(_WATCHED)])
+    )
+    await opened.close()
+
+
+def once(storage: Path, config: Path) -> tuple[float, float]:
+    """Seconds until ready, and CPU seconds that they took."""
+    port = _free_port()
+    command = [sys.executable, "-m", "exporter", f"--config.file={config}", f"--storage.path={storage}"]
+    began = time.perf_counter()
+    with subprocess.Popen(  # noqa: S603 - ours
+        [*command, f"--web.listen-address=127.0.0.1:{port}"], stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            while not _is_ready(port):
+                if process.poll() is not None:
+                    raise RuntimeError("the exporter ended by itself")
+                time.sleep(0.01)
+            took = time.perf_counter() - began
+            return took, _cpu(process.pid)
+        finally:
+            process.terminate()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=10):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        return int(listening.getsockname()[1])
+
+
+def _cpu(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def _prepared() -> Iterator[tuple[Path, Path]]:
+    directory = Path(tempfile.mkdtemp())
+    try:
+        ledger(directory / "ledger")
+        ids = directory / "ids.json"
+        ids.write_text(json.dumps([{"targets": [str(n) for n in range(_WATCHED)]}]))
+        config = directory / "config.yaml"
+        config.write_text(_CONFIG.format(ids=ids))
+        yield directory / "ledger", config
+    finally:
+        shutil.rmtree(directory)
+
+
+def run(runs: int) -> Sequence[Figure]:
+    """Start it so many times on the same ledger."""
+    with _prepared() as (storage, config):
+        found = [once(storage, config) for _ in range(runs)]
+    return [
+        at_most("from exec to ready", [took for took, _ in found], "s", 2),
+        Figure(what="CPU time until ready", values=[cpu for _, cpu in found], unit="s"),
+    ]
+
+
+PART = Part(title="A start with a million runs and 100,000 watched ids", run=run)
