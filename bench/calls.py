@@ -22,7 +22,7 @@ _ALL = (math.log(LONGEST) - math.log(SHORTEST)) / 4
 """The spread of all tasks: two of it either way reach from the shortest to the longest."""
 _TYPICAL, _OTHERS = 0.3, (0.1, 0.6)
 """How much the runs of one operation differ; with 0.3, two thirds are within a third of the middle."""
-_OPERATIONS, _RUNS = 40, 40
+_OPERATIONS, _RUNS = 30, 40
 _BOUNDS = Bounds()
 _PRICES = (1e-5, 2e-5, PRICE, 1e-4, 2e-4, 4e-4)
 _PROPORTIONS = (0.01, 0.02, 0.04, 0.08)
