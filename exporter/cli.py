@@ -279,13 +279,13 @@ def _serve(chosen: argparse.Namespace) -> int:
     if chosen.schema:
         sys.stdout.write(json.dumps(config.schema(), indent=2) + "\n")
         return 0
-    # Until it can be reloaded: a hang-up that comes too early must not end it.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     file = config.ConfigFile(chosen.config, os.environ if chosen.expand else None)
     flags = _flags(chosen, chosen.storage, **_web_flags(chosen), **_reload_flags(chosen, file))
     configuration = file.load()
     if chosen.check:
         return _tell_valid(chosen, configuration, flags)
+    # Until it can be reloaded: a hang-up that comes too early must not end it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log.configure(chosen.log_level, chosen.log_format)
     _announce(chosen)
     app = App.open(configuration, flags)
