@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
 from exporter.app.source import WatchedSource
@@ -9,7 +10,7 @@ from exporter.clock import Clock
 from exporter.metrics.births import Births, Release, Scrape
 from exporter.metrics.exposition import Snapshot, families, render, restricted, snapshot
 from exporter.metrics.own import ExporterStats
-from exporter.metrics.tasks import SourceTasks
+from exporter.metrics.tasks import TASK_STATUS, SourceTasks
 from exporter.store.entry import Entry, Key
 from exporter.store.ledger import Change, Ledger
 from exporter.web.views import Exposition, ScrapeRequest
@@ -28,9 +29,12 @@ class Scraping:
     async def scrape(self, request: ScrapeRequest, sources: Sequence[WatchedSource]) -> Exposition:
         """Render the metrics as this request is to get them."""
         now = self._clock.moment()
-        scrape = self._births.begin(request.caller, self._ledger.totals.last_birth, now)
+        caller = replace(request.caller, names=tuple(request.names))
+        scrape = self._births.begin(caller, self._ledger.totals.last_birth, now)
         views = [source.view() for source in sources]
-        ended = [source.board.unshown() for source in sources]
+        # An end is shown where the task's status is.
+        shows = not request.names or TASK_STATUS in request.names
+        ended = [source.board.unshown() if shows else () for source in sources]
         self.numbers.storage_errors, self.numbers.pending_changes = self._ledger.errors, self._ledger.pending
         taken = snapshot(
             views,
@@ -49,7 +53,7 @@ class Scraping:
         return Exposition(
             body=body,
             content_type=content_type,
-            delivered=partial(self._delivered, scrape, taken, ended) if not request.names else abandon,
+            delivered=partial(self._delivered, scrape, taken, ended),
             abandoned=abandon,
         )
 

@@ -7,10 +7,10 @@ count. Each series has a *birth*, a number that only grows; ``released`` is the 
 may show its count.
 
 A Prometheus is told from a person by the header ``X-Prometheus-Scrape-Timeout-Seconds``, and from
-another Prometheus by its address, its User-Agent, that header's value, and ``?scraper=`` where the
-operator gave one. Where several connections are open that are alike in all of this, each is a
-*member* of its own: a keep-alive connection tells who it is, and a new connection continues the
-member whose connection is closed and whose next scrape is due.
+another Prometheus by its address, its User-Agent, that header's value, ``?scraper=`` where the
+operator gave one, and what ``?name[]=`` restricts it to. Where several connections are open that are
+alike in all of this, each is a *member* of its own: a keep-alive connection tells who it is, and a new
+connection continues the member whose connection is closed and whose next scrape is due.
 """
 
 import json
@@ -28,6 +28,7 @@ _FORGET_AFTER = 24 * 3600.0
 _MOST_SCRAPERS = 100
 """More than this are not told apart, so that made-up headers cannot fill the memory."""
 _MOST_CHARACTERS = 200
+_MOST_NAMES = 50
 
 
 class Connection(Protocol):
@@ -50,10 +51,12 @@ class Caller:
     """``X-Prometheus-Scrape-Timeout-Seconds`` as it was sent; empty for curl and browsers."""
     scraper: str = ""
     """The parameter ``?scraper=``, for those that nothing else tells apart."""
+    names: tuple[str, ...] = ()
+    """The metrics that it asks for with ``?name[]=``; empty for all."""
 
     def identity(self) -> str:
         """What this Prometheus has in common with those that cannot be told from it."""
-        parts = (self.address, self.user_agent, self.timeout, self.scraper)
+        parts = (self.address, self.user_agent, self.timeout, self.scraper, *sorted(self.names)[:_MOST_NAMES])
         return json.dumps([part[:_MOST_CHARACTERS] for part in parts])
 
 
