@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PULP := .cache/pulp-venv
+IMAGE_BASE := .cache/image-base.tar
 SEED ?= 7
 SPEED ?= 1
 KILLS ?= 200
 TASKS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format rules dashboards schema-docs screenshots test-real campaign-restart campaign-paging lock clean
+.PHONY: help setup demo test check format rules dashboards schema-docs screenshots test-real test-image bench campaign-restart campaign-paging lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -28,7 +29,7 @@ demo: setup ## Watch simulated systems: the exporter on http://localhost:9926
 	$(BIN)/asynctask-exporter demo --seed $(SEED) --speed $(SPEED)
 
 test: setup ## Run all checks and tests, set-up included
-	scripts/install-packages prometheus prometheus-alertmanager openssl chromium fonts-dejavu-core
+	scripts/install-packages prometheus prometheus-alertmanager openssl chromium fonts-dejavu-core systemd
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
@@ -45,6 +46,7 @@ format: setup ## Bring the code into the house's format
 
 rules: setup ## Write the alert and recording rules anew from their table
 	$(BIN)/python -m prometheus.rules
+	$(BIN)/python -m deploy.rules
 
 dashboards: setup ## Write the Grafana dashboards' JSON anew from their Python
 	$(BIN)/python -m grafana.build
@@ -63,6 +65,17 @@ test-real: setup $(PULP)/ready ## Install a real Pulp 3 and poll it: real syncs,
 	scripts/install-packages postgresql
 	$(BIN)/python -m pytest tests_real --override-ini timeout=1500 -s
 
+$(IMAGE_BASE): tests_image/make-base
+	scripts/install-packages debootstrap
+	tests_image/make-base $@
+
+test-image: setup $(IMAGE_BASE) ## Build the image without a container engine and run it; as root
+	scripts/install-packages buildah iproute2
+	$(BIN)/python -m pytest tests_image --override-ini timeout=600
+
+bench: setup ## Measure, beside the peers and the limits; one part by PART=scrape
+	$(BIN)/python -m bench $(PART)
+
 campaign-restart: setup ## Kill the exporter KILLS times and compare its counters with the truth
 	$(BIN)/python -m tests.campaigns.restart --kills $(KILLS)
 
@@ -76,6 +89,8 @@ lock: setup ## Lock the requirements anew, with hashes
 		--extra fast pyproject.toml --output-file requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra fast --group dev pyproject.toml --output-file requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--group build --output-file requirements/build.txt
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
