@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, not_, or_, select, update
 
 from exporter.model import Status, Transition
 from exporter.store.jsontext import transition_from_json
@@ -76,16 +76,22 @@ def advance(connection: Connection, receiver: str, position: int) -> None:
 def trim(
     connection: Connection, wanted: Mapping[str, Collection[Status]], limit: int
 ) -> Mapping[str, tuple[int, int]]:
-    """Drop the oldest news beyond *limit*; tell for each receiver how much it missed, and how much waits."""
-    surplus = select(outbox.c.id).order_by(outbox.c.id.desc()).offset(limit).limit(1)
-    last = connection.scalar(surplus) or 0
+    """Drop each receiver's oldest news beyond *limit*; tell for each how much it missed, and how much waits.
+
+    What a receiver did not ask to be told takes no room: an hour of successes must not push out a failure.
+    """
     told = {}
+    awaited: list[ColumnElement[bool]] = []
     for receiver, statuses in wanted.items():
         waiting = _waiting(_position(connection, receiver), statuses)
-        missed = _count(connection, (*waiting, outbox.c.id <= last)) if last else 0
+        newest_first = select(outbox.c.id).where(*waiting).order_by(outbox.c.id.desc())
+        last = connection.scalar(newest_first.offset(limit).limit(1))
+        missed = 0 if last is None else _count(connection, (*waiting, outbox.c.id <= last))
         told[receiver] = missed, _count(connection, waiting) - missed
-        if last:
+        if last is not None:
             advance(connection, receiver, last)
+        awaited.append(and_(*waiting))
+    connection.execute(delete(outbox).where(not_(or_(false(), *awaited))))
     return told
 
 

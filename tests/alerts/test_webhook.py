@@ -206,11 +206,29 @@ async def test_the_oldest_are_dropped_beyond_the_limit(tmp_path: Path) -> None:
             await run.end(S, "x", "y")
             await until(lambda: run.stats[NAME].errors)
         async with running(tmp_path, webhook(receiver.url), settings=settings) as run:
-            await until(lambda: run.stats[NAME].given_up == 22)
-            assert run.stats[NAME].waiting == 8
+            await until(lambda: run.stats[NAME].given_up == 20)
+            assert run.stats[NAME].waiting == 10
             receiver.answer = lambda _: 200
             await until(lambda: receiver.subjects()[-1:] == ["29"])
-            assert receiver.subjects() == [str(number) for number in range(22, 30)]
+            assert receiver.subjects() == [str(number) for number in range(20, 30)]
+
+
+async def test_what_a_receiver_does_not_ask_for_pushes_out_nothing(tmp_path: Path) -> None:
+    """A failure waits for a receiver that is down, however many tasks succeed meanwhile."""
+    settings = AlertSettings(limit=10)
+    everything = frozenset(Status)
+    async with Receiver(answer=lambda _: 500) as receiver, Receiver(answer=lambda _: 500) as other:
+        hooks = webhook(receiver.url), webhook(other.url, "webhook/other", on=everything)
+        async with running(tmp_path, *hooks, settings=settings) as run:
+            await run.end(E, "failed")
+            await run.end(S, *(str(number) for number in range(30)))
+            await until(lambda: run.stats[NAME].errors)
+        async with running(tmp_path, *hooks, settings=settings) as run:
+            await until(lambda: run.stats["webhook/other"].given_up == 21)
+            assert (run.stats[NAME].given_up, run.stats[NAME].waiting) == (0, 1)
+            receiver.answer = lambda _: 200
+            await until(receiver.subjects)
+            assert receiver.subjects() == ["failed"]
 
 
 async def test_after_everything_was_deleted_numbers_go_on(tmp_path: Path) -> None:
