@@ -77,7 +77,10 @@ class Container:
     def _children(self) -> list[str]:
         assert self.process is not None
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return path.read_text(encoding="utf-8").split()
+        try:
+            return path.read_text(encoding="utf-8").split()
+        except (FileNotFoundError, ProcessLookupError):
+            return []
 
     def said(self) -> str:
         """All that it printed."""
