@@ -31,7 +31,8 @@ demo: setup ## Watch simulated systems: the exporter on http://localhost:9926
 test: setup ## Run all checks and tests, set-up included
 	scripts/install-packages prometheus prometheus-alertmanager openssl chromium fonts-dejavu-core systemd
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 tests/browser
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --ignore tests/browser
 
 check: setup ## Format, lint, types, imports
 	$(BIN)/ruff format --check --quiet .

@@ -6,7 +6,7 @@ errors and flow control; the status WARNING from the vendor's own client library
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -20,6 +20,7 @@ from exporter.demo.workload import Kind, Workload
 from exporter.demo.world import World
 from exporter.model import Status
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TOKEN = "MIIDemoTokenOfNoUse" + "QmFzZTY0" * 40
 """A token that somebody else has fetched, and that never ends."""
 PROJECT_ID = "b384b9e9ab9b4ee8994c8633aabc9505"
@@ -185,7 +186,7 @@ class Dataarts(Api):
         return web.json_response(body, status=status, headers={"X-Request-Id": request_id})
 
     def _epoch_ms(self, moment: datetime) -> int:
-        return round(self.told(moment).timestamp() * 1000)
+        return (self.told(moment) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _part_update(part: Part, now: datetime) -> datetime:

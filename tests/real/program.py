@@ -1,6 +1,8 @@
 """A real server program on loopback: started on a free port, awaited until ready, stopped at the end."""
 
 import asyncio
+import contextlib
+import random
 import socket
 import tempfile
 from abc import ABC, abstractmethod
@@ -13,13 +15,16 @@ import aiohttp
 from tests.real.waiting import until
 
 STOP_SECONDS = 10.0
+_PORTS = range(15_000, 32_000)
+"""Below those that Linux gives to outgoing connections."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A port that nobody listens on now, and that no connection will be given while its server is down."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no port is free")
 
 
 class Program(ABC):
