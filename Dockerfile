@@ -32,6 +32,6 @@ USER 65534:65534
 VOLUME /data
 EXPOSE 9926
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["/opt/asynctask-exporter/bin/python", "-c", \
-    "from http.client import HTTPConnection as C; c = C('localhost', 9926, timeout=4); c.request('GET', '/-/healthy'); raise SystemExit(c.getresponse().status != 200)"]
+    "from http.client import HTTPConnection as C; c = C('127.0.0.1', 9926, timeout=4); c.request('GET', '/-/healthy'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["/opt/asynctask-exporter/bin/asynctask-exporter"]
 CMD ["--config.file=/etc/asynctask-exporter/config.yaml", "--storage.path=/data"]
