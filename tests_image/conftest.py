@@ -25,10 +25,10 @@ class Built:
     buildah: Buildah
     canary: str
     """Stands in each file that the build was shown in confidence."""
-
-    def unpacked(self, image: str = IMAGE) -> Path:
-        """A new container's root file system."""
-        return self.buildah.unpacked(image)
+    image: Path
+    """The image unpacked, to be looked at and not touched."""
+    base: Path
+    """So is its base."""
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def built() -> Iterator[Built]:
         buildah.take_in(_BASE, BASE)
         arguments = {"BASE": BASE, "VERSION": "0.0.0", "REVISION": "tested"}
         buildah.build(IMAGE, _ROOT, arguments, _confidential(place, canary))
-        yield Built(buildah, canary)
+        yield Built(buildah, canary, buildah.unpacked(IMAGE), buildah.unpacked(BASE))
 
 
 def _confidential(place: Path, canary: str) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from tests_image.conftest import BASE, IMAGE, Built
+from tests_image.conftest import IMAGE, Built
 from tests_image.container import Container, prepare
 
 USER = "65534:65534"
@@ -42,7 +42,7 @@ def health_check(built: Built) -> list[str]:
 @pytest.fixture(scope="module")
 def root(built: Built) -> Path:
     """The image unpacked, and made ready to be run with a small configuration."""
-    root = built.unpacked()
+    root = built.buildah.unpacked(IMAGE)
     prepare(root, USER, {"/etc/asynctask-exporter/config.yaml": CONFIGURATION})
     return root
 
@@ -80,12 +80,12 @@ def test_image_says_what_it_is(built: Built) -> None:
 
 def test_base_is_not_touched(built: Built) -> None:
     """The image differs from its base in the exporter and its data folder alone."""
-    assert content(built.unpacked(), OURS) == content(built.unpacked(BASE))
+    assert content(built.image, OURS) == content(built.base)
 
 
 def test_nothing_of_the_building_machine_is_in_it(built: Built) -> None:
     """Neither the files nor the settings of the image show what the build was told in confidence."""
-    root = built.unpacked()
+    root = built.image
     sought = built.canary.encode()
     files = [root / path for path, (mode, *_) in content(root).items() if stat.S_ISREG(mode)]
     assert len(files) > 1000
@@ -99,7 +99,7 @@ def test_nothing_of_the_building_machine_is_in_it(built: Built) -> None:
 
 def test_image_holds_no_installer_and_nothing_to_write_to(built: Built) -> None:
     """The environment that is run has no pip, and its user may write to none of its files."""
-    root = built.unpacked()
+    root = built.image
     assert not any(root.glob("opt/asynctask-exporter/lib/python3*/site-packages/pip"))
     ours = {path: told for path, told in content(root).items() if path.startswith(OURS[0])}
     assert len(ours) > 100
@@ -110,8 +110,8 @@ def test_image_holds_no_installer_and_nothing_to_write_to(built: Built) -> None:
 
 def test_size(built: Built, record_size: dict[str, float]) -> None:
     """The exporter adds less than 100 MB to its base."""
-    whole = sum(size for *_, size in content(built.unpacked()).values())
-    base = sum(size for *_, size in content(built.unpacked(BASE)).values())
+    whole = sum(size for *_, size in content(built.image).values())
+    base = sum(size for *_, size in content(built.base).values())
     record_size.update({"base": base / MEGABYTE, "exporter": (whole - base) / MEGABYTE})
     assert whole - base < 100 * MEGABYTE
 
