@@ -78,6 +78,8 @@ class Board:
         """Take in what an API told about a task; return what is news about it, if anything."""
         known = self._current.get(task.id)
         task = self._settle(task, known, seen.watched)
+        if self._comes_back(task, seen):
+            return None  # An old answer, or the API contradicts itself.
         if known is None:
             return self._first_sight(task, seen)
         self._counted[task.id].update(seen.counted)
@@ -197,8 +199,6 @@ class Board:
             return self._amend(known, task, seen)
         if known.ended is not None and seen.asked < known.ended.mono:
             return None  # An answer that was asked for before we learned of the end.
-        if task.run and task.run == known.task.run:
-            return None  # The same run cannot come back; the API contradicts itself.
         return self._open(task, seen)
 
     def _open(self, task: Task, seen: Sighting) -> Transition:
@@ -317,6 +317,12 @@ class Board:
         if task.run in self._counted.get(task.id, ()) or _is_another_run(known.task, task):
             return True
         return not known.task.run and _is_history(task, seen)
+
+    def _comes_back(self, task: Task, seen: Sighting) -> bool:
+        """Whether a named run is told as unfinished after its end."""
+        if task.status.is_final or not task.run:
+            return False
+        return task.run in seen.counted or task.run in self._counted.get(task.id, ())
 
     def _key(self, task: Task) -> str:
         """The run's key in the ledger: the API's own, or the number of times the id was reopened."""

@@ -381,3 +381,25 @@ def test_queueing_is_from_ready_to_start() -> None:
     assert queued(replace(started, ready_at=at(7))) == timedelta(seconds=3)
     assert queued(replace(started, ready_at=at(11))) is None
     assert queued(replace(started, started_at=None)) is None
+
+
+def test_an_earlier_run_that_has_ended_cannot_come_back(board: Board) -> None:
+    """An answer that was long under way, about a run that others followed, changes none of them."""
+    for run, second in (("a", 1), ("b", 2)):
+        board.apply(task(Status.RUNNING, run=run), seen(second))
+        board.apply(task(Status.ERROR, run=run, finished_at=at(second)), seen(second))
+    assert board.apply(task(Status.RUNNING, run="a"), seen(3, asked=1000.0)) is None
+    assert board.apply(task(Status.RUNNING, run="a"), seen(4)) is None
+    assert (board["1"].run, board["1"].task.status) == ("b", Status.ERROR)
+    board.apply(task(Status.RUNNING, run="c"), seen(5))
+    assert board.apply(task(Status.RUNNING, run="a"), seen(6, asked=1000.0)) is None
+    assert (board["1"].run, board["1"].task.status) == ("c", Status.RUNNING)
+    assert {entry.run for entry in board.past()} == {"a", "b"}
+    board.show(board.unshown(), moment(7))
+    assert {entry.run for entry in board.sweep(moment(607))} == {"a", "b"}
+
+
+def test_a_run_that_the_ledger_knows_to_have_ended_cannot_come_back(board: Board) -> None:
+    """After a restart as well, when the board has long forgotten it."""
+    assert board.apply(task(Status.RUNNING, run="a"), seen(1, counted={"a"})) is None
+    assert "1" not in board
