@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from statistics import mean, median
+from statistics import NormalDist, mean, median
 
 from bench.figures import Figure, Part, at_most, ratios
 from exporter.polling.schedule import PRICE, Bounds, interval, jittered, learned
@@ -24,7 +24,7 @@ _TYPICAL, _OTHERS = 0.3, (0.1, 0.6)
 """How much the runs of one operation differ; with 0.3, two thirds are within a third of the middle."""
 _OPERATIONS, _RUNS = 30, 40
 _BOUNDS = Bounds()
-_PRICES = (1e-5, 2e-5, PRICE, 1e-4, 2e-4, 4e-4)
+_PRICES = (5e-6, 1e-5, PRICE, 3e-5, 1e-4, 4e-4)
 _SEEDS_FROM = 100
 """The price was chosen by looking at smaller seeds; these it has not seen."""
 _BY_AGE_ALONE = 0.02
@@ -39,7 +39,9 @@ Outcome = tuple[float, float, float]
 def lengths(spread: float, seed: int) -> list[list[float]]:
     """The lengths of the runs of each operation, in seconds."""
     dice = Random(seed)
-    middles = [dice.gauss(_MIDDLE, math.sqrt(_ALL**2 - spread**2)) for _ in range(_OPERATIONS)]
+    between = NormalDist(_MIDDLE, math.sqrt(_ALL**2 - spread**2))
+    # Evenly spread over the distribution: drawn by dice, a few operations would decide the result.
+    middles = [between.inv_cdf((number + 0.5) / _OPERATIONS) for number in range(_OPERATIONS)]
     return [
         [min(LONGEST, max(SHORTEST, math.exp(dice.gauss(middle, spread)))) for _ in range(_RUNS)]
         for middle in middles
