@@ -5,8 +5,9 @@ from pathlib import Path
 
 import yaml
 
+from prometheus.rules import RULE_FILES
+
 _ROOT = Path(__file__).parents[1]
-RULE_FILES = ("alerts.yml", "recording.yml")
 TARGET = _ROOT / "deploy/kubernetes/prometheusrule.yaml"
 _HEAD = """\
 # Written by deploy/rules.py from prometheus/alerts.yml and prometheus/recording.yml; change those.
