@@ -67,6 +67,7 @@ class Poller:
         self._schedule = Schedule()
         self._in_flight: set[str] = set()
         self._unknown_since: dict[str, float] = {}
+        self._failing_since = 0.0
         self._troubles = Troubles()
         self._rest = Rest(clock, Bounds(least=settings.bounds.least, most=settings.max_backoff))
         self._wake = asyncio.Event()
@@ -336,12 +337,20 @@ class Poller:
 
     def _answered(self, subject: str) -> None:
         self._observer.succeeded(self._clock.now())
+        if self._rest.failures:
+            self._excuse(self._clock.monotonic() - self._failing_since)
         self._rest.answered()
         self.last_error = ""
         self._recovered(subject)
 
+    def _excuse(self, seconds: float) -> None:
+        """An outage does not count as time in which the API did not know an id."""
+        self._unknown_since = {task_id: since + seconds for task_id, since in self._unknown_since.items()}
+
     def _failed(self, subject: str, error: SourceError) -> None:
         self._observer.failed(error)
+        if not self._rest.failures:
+            self._failing_since = self._clock.monotonic()
         self._rest.failed(error)
         self.last_error = str(error)
         if self._troubles.failed(subject, error):

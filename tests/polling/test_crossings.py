@@ -129,6 +129,21 @@ async def test_an_id_that_comes_back_into_its_file_is_given_time_anew() -> None:
         await until(lambda: rig.finished("error") == 1)
 
 
+async def test_an_outage_does_not_count_as_time_in_which_an_id_was_unknown() -> None:
+    """A system that restarts may not know its tasks just before and just after: none is given up for that."""
+    api, clock = FakeApi(), SkippingClock()
+    async with polling(api, None, clock, lost_after=60.0) as rig:
+        await rig.poller.watch("static", ids("1", "2"))
+        await until(lambda: api.asked["1"] >= 2 and api.asked["2"] >= 2)
+        api.down = ConnectFailed("refused")
+        await until(lambda: rig.numbers.errors["connect"])
+        clock.ahead += 3600.0
+        before, api.down = api.asked.copy(), None
+        await until(lambda: all(api.asked[name] >= before[name] + 3 for name in "12"))
+        api.put(failed("1"), failed("2"))
+        await until(lambda: rig.finished("error") == 2)
+
+
 @pytest.mark.parametrize("down", [None, ConnectFailed("refused")])
 async def test_an_id_taken_off_while_it_is_asked_for_is_not_asked_for_again(
     down: ConnectFailed | None,
