@@ -25,7 +25,7 @@ _TYPICAL, _OTHERS = 0.3, (0.1, 0.6)
 _OPERATIONS, _RUNS = 30, 40
 _BOUNDS = Bounds()
 _PRICES = (5e-6, 1e-5, PRICE, 3e-5, 1e-4, 4e-4)
-_SEEDS_FROM = 100
+_SEEDS_FROM = 200
 """The price was chosen by looking at smaller seeds; these it has not seen."""
 _BY_AGE_ALONE = 0.02
 _PROPORTIONS = (0.01, 0.02, 0.04, 0.08)

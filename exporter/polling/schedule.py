@@ -13,7 +13,7 @@ minute, 5-10 s up to ten minutes, 30-60 s beyond), joined by short ramps."""
 _AGES = tuple(age for age, _ in _CURVE)
 _LEAST_DURATIONS = 5
 """From fewer past runs nothing is learned."""
-PRICE = 1.5e-5
+PRICE = 1.3e-5
 """What one request is worth: it may cost as much as to notice an end later by this part of the task's
 length. `docs/performance.md` shows what other prices would buy."""
 _DOUBT = 2.0
