@@ -43,6 +43,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(1, f"{NAME}: error: {message}, try --help\n")
 
 
+class _Version(argparse.Action):
+    """Prints the version as it is; argparse's own action would fill its lines anew."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and end."""
+        sys.stdout.write(f"{version()}\n")
+        parser.exit()
+
+
 def run(arguments: Sequence[str]) -> int:
     """Do what the command line asks for; return the exit code."""
     chosen = _parser().parse_args(arguments)
@@ -77,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.set_defaults(run=_serve)
-    parser.add_argument("--version", action="version", version=version(), help="Show the version.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="Show the version.")
     _add_config_flags(parser)
     _add_serving_flags(parser, DEFAULT_ADDRESS)
     parser.add_argument(
