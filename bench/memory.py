@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Sequence
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 
 import orjson
@@ -29,6 +30,8 @@ _DOCUMENT = (
 
 def watching(tasks: int) -> list[int]:
     """Resident bytes with half of the tasks, and with all: watched, planned, on the board, and scraped."""
+    for module in ("exporter.cli", "exporter.app.application", "uvloop"):
+        import_module(module)  # What the program has in memory anyway.
     board, watchlist, schedule = Board("epm", BoardRules()), Watchlist(), Schedule()
     found = []
     for ids in (range(tasks // 2), range(tasks // 2, tasks)):
