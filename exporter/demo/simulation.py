@@ -156,8 +156,8 @@ class Simulation:
             "polling": self._polling(name),
             "stalled_after": self._duration(60),
             "deadline": self._duration(120),
-            "keep": self._duration(300),
-            "keep_failed": self._duration(900),
+            "keep": self._duration(120),
+            "keep_failed": self._duration(300),
         }
 
     def _polling(self, name: str) -> dict[str, Any]:
