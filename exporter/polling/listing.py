@@ -12,6 +12,9 @@ from exporter.store.ledger import SourceState
 
 _SKEW_ALLOWANCE = timedelta(minutes=15)
 _DATE_RESOLUTION = timedelta(seconds=1)
+_LONGEST_JUMP = timedelta(days=1)
+"""How far our clock may have been set between two processes; a watermark that lies further back than that
+before the first start was told by a server whose own clock was wrong."""
 
 
 class Lister:
@@ -55,13 +58,14 @@ class Lister:
 
         All in the server's time, which the listing's date tells, so that neither a skewed clock nor
         one that is set while we run moves the line. A first start in the future was one with a clock
-        that was put right since.
+        that was put right since; and a server that lost the date for a while makes no old end news.
         """
         now = listing.as_of or asked
         first = min(self._first_start + (now - asked), now) - _DATE_RESOLUTION
         if self._watermark is None:
             return first
-        return min(max(self._watermark - self._overlap, first), self._watermark)
+        reached = min(max(self._watermark - self._overlap, first), self._watermark)
+        return max(reached, first - _LONGEST_JUMP)
 
     async def _take(self, listing: Listing, asked: Moment) -> None:
         board = self._intake.board

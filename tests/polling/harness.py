@@ -74,6 +74,8 @@ class ListingApi(FakeApi):
         self.unlisted: set[str] = set()
         self.since: list[datetime] = []
         self.complete = True
+        self.server_off = timedelta(0)
+        """How far the server's clock is off."""
 
     async def list(self, since: datetime) -> Listing:
         """List what there is, and the runs of before."""
@@ -81,7 +83,9 @@ class ListingApi(FakeApi):
         if self.down is not None:
             raise self.down
         current = [t for t in self.tasks.values() if isinstance(t, Task) and t.id not in self.unlisted]
-        return Listing((*self.history, *current), as_of=datetime.now(UTC), complete=self.complete)
+        return Listing(
+            (*self.history, *current), as_of=datetime.now(UTC) + self.server_off, complete=self.complete
+        )
 
 
 class JumpyClock(SystemClock):

@@ -323,3 +323,21 @@ async def test_a_wall_clock_that_jumps_changes_no_count(tmp_path: Path, jump: ti
         await until(lambda: rig.finished("error") == 4)
         await until(lambda: len(api.since) > listings + 3)
         assert rig.finished("error") == 4
+
+
+async def test_a_server_that_loses_the_date_makes_no_old_failure_news(tmp_path: Path) -> None:
+    """Its last listing before a restart said the year 1970; what failed before the first start is history."""
+    api, settings = ListingApi(), LedgerSettings(path=tmp_path)
+    async with polling(api, settings):
+        await until(lambda: len(api.since) >= 2)
+        api.server_off = -20_000 * 24 * HOUR
+        listings = len(api.since)
+        await until(lambda: len(api.since) >= listings + 3)
+    api.server_off = timedelta(0)
+    api.put(task("old", Status.ERROR, finished_at=datetime.now(UTC) - 48 * HOUR), ended("new"))
+    listings = len(api.since)
+    async with polling(api, settings) as rig:
+        await until(lambda: rig.finished("error") == 1)
+        await until(lambda: len(api.since) >= listings + 4)
+        assert rig.finished("error") == 1
+        assert "old" not in rig.board
