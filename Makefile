@@ -11,7 +11,7 @@ KILLS ?= 200
 TASKS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format rules dashboards schema-docs screenshots test-real test-image bench campaign-restart campaign-paging lock clean
+.PHONY: help setup demo stack test check format rules dashboards screenshots test-real test-image bench campaign-restart campaign-paging lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -27,6 +27,10 @@ setup: $(VENV)/ready ## Make the virtual environment, from the locked requiremen
 
 demo: setup ## Watch simulated systems: the exporter on http://localhost:9926
 	$(BIN)/asynctask-exporter demo --seed $(SEED) --speed $(SPEED)
+
+stack: setup ## The demo with a real Prometheus and Alertmanager beside it
+	scripts/install-packages prometheus prometheus-alertmanager
+	SEED=$(SEED) SPEED=$(SPEED) scripts/stack
 
 test: setup ## Run all checks and tests, set-up included
 	scripts/install-packages prometheus prometheus-alertmanager openssl chromium fonts-dejavu-core systemd
