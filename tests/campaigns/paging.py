@@ -300,7 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sabotage", action="store_true")
     chosen = parser.parse_args(arguments)
-    plan = Plan(chosen.tasks, chosen.kills or chosen.tasks // 40, chosen.seed, chosen.sabotage)
+    kills = chosen.kills or chosen.tasks // 40
+    plan = Plan(tasks=chosen.tasks, kills=kills, seed=chosen.seed, sabotage=chosen.sabotage)
     with TemporaryDirectory(prefix="asynctask-paging-") as folder:
         campaign = Campaign(plan, Path(folder))
         outcomes = asyncio.run(campaign.run())
