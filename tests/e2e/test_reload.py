@@ -220,7 +220,7 @@ async def test_a_bad_file_changes_nothing_but_the_metric(tmp_path: Path) -> None
                 return value(await scrape(exporter.url), "asynctask_finished_total", **labels) == 1
 
             await until("the source is still watched", counted)
-            exporter.write({"sources": [{**document["sources"][0], "keep": "1m"}]})
+            exporter.write({"sources": [{**document["sources"][0], "keep": "20s"}]})
             assert await exporter.post() == (200, "")
             after = reloaded(await scrape(exporter.url))
             assert (after[0], after[1] > before[1], after[2] != before[2]) == (1, True, True)
@@ -256,7 +256,7 @@ async def test_what_takes_a_restart_is_said(tmp_path: Path) -> None:
         document = document_of(simulation, "pulp")
         async with exporting(tmp_path, document) as exporter:
             changed = {"metrics": {"duration_buckets": [1, 2]}, "storage": {"retention": "30d"}}
-            exporter.write({"sources": [{**document["sources"][0], "keep": "1m"}], **_floats(changed)})
+            exporter.write({"sources": [{**document["sources"][0], "keep": "20s"}], **_floats(changed)})
             assert await exporter.post() == (200, "")
             (line,) = [
                 line for line in (tmp_path / "log").read_text().splitlines() if "takes a restart" in line
@@ -267,7 +267,7 @@ async def test_what_takes_a_restart_is_said(tmp_path: Path) -> None:
             assert "alerting" not in line
             async with aiohttp.ClientSession() as session, session.get(f"{exporter.url}/config") as page:
                 shown = await page.text()
-            assert "keep: 1m" in shown
+            assert "keep: 20s" in shown
             assert "retention: 30d" not in shown
 
 
