@@ -52,6 +52,8 @@ async def test_the_running_server_does_what_the_document_says(tmp_path: Path) ->
     async with silent_simulation() as simulation:
         for world in simulation.worlds.values():
             world.launch(world.workload.kinds[0].operation)
+        for api in simulation.apis.values():
+            api.limit = None  # What waits for an API that asked us to slow down is not what is tested here.
         settings = configured(simulation, polling={"requests_per_second": 1000})
         async with exporting(settings, tmp_path) as running:
             process = await asyncio.create_subprocess_exec(
