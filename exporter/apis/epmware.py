@@ -69,9 +69,12 @@ class Epmware:
         if task_id == "0":
             raise TaskNotFound(task_id, "this id is what EPMware answers to a failed submission")
         answer = await self._http.get("get_status", f"service/api/task/get_status/{reading.segment(task_id)}")
-        if _is_unknown(answer):
+        document = reading.json_or_none(answer) if answer.status in _TOLD else None
+        if _is_unknown(document, answer.status):
             raise TaskNotFound(task_id)
-        return parse(reading.content(answer), task_id)
+        if document is None or answer.status != HTTPStatus.OK:
+            document = reading.content(answer)  # Which tells what is wrong with it.
+        return parse(document, task_id)
 
     async def fetch_log(self, task_id: str) -> str:
         """Ask ``get_log_file`` for a task's log; it is empty or missing until the task has started."""
@@ -79,7 +82,7 @@ class Epmware:
         answer = await self._http.get("get_log_file", path)
         if answer.status not in _TOLD or reading.is_html(answer):
             raise reading.refusal(answer)
-        if answer.status == HTTPStatus.NOT_FOUND or not answer.body.strip() or _is_refused(answer):
+        if answer.status == HTTPStatus.NOT_FOUND or not answer.body.strip() or _is_refused(reading.json_or_none(answer)):
             raise NoLog(f"EPMware has no log of task {task_id!r}, or not yet")
         return answer.text()
 
@@ -151,19 +154,18 @@ def _status(word: str, progress: float | None) -> Status:
     return Status.RUNNING if word.upper() == "N" and progress else reading.status(STATUSES, word)
 
 
-def _is_unknown(answer: Answer) -> bool:
+def _is_unknown(document: object, status: int) -> bool:
     """Whether EPMware knows no such task; which HTTP status comes with it, the guide leaves open."""
-    if answer.status not in _TOLD or not _is_refused(answer):
+    if not _is_refused(document):
         return False
-    document = answer.json()
-    told = reading.text(document.get("message")).rstrip(".").casefold()
-    unknown = told in _NOT_FOUND or document.get("errorCode") == "TASK_404"
-    return unknown or answer.status == HTTPStatus.NOT_FOUND
+    told = reading.mapping(document)
+    message = reading.text(told.get("message")).rstrip(".").casefold()
+    unknown = message in _NOT_FOUND or told.get("errorCode") == "TASK_404"
+    return unknown or status == HTTPStatus.NOT_FOUND
 
 
-def _is_refused(answer: Answer) -> bool:
-    """Whether the body may be about the request itself: an E that, unlike a failed task, tells no percent."""
-    document = reading.json_or_none(answer)
-    if not isinstance(document, dict) or document.keys() & {"percentCompleted", "percentComplete"}:
+def _is_refused(document: object) -> bool:
+    """Whether it may be about the request itself: an E that, unlike a failed task, tells no percent."""
+    if not isinstance(document, dict) or "percentCompleted" in document or "percentComplete" in document:
         return False
     return reading.status(STATUSES, reading.text(document.get("status"))) is Status.ERROR

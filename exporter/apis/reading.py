@@ -49,6 +49,8 @@ _SECRET = re.compile(
     r"""(["']?\s{0,3}=\s{0,3}["']?|["']?\s{0,3}:?\s{0,3}["']?(?=\S{8})(?=\S{0,80}\d|\S{20}))[^\s"',;&<>]+""",
     re.IGNORECASE,
 )
+_HINTS = ("token", "key", "bearer", "bas", "passw", "secret")
+"""One of these is in whatever `_SECRET` finds, even in a "basic" with a Turkish i."""
 _KINDS: Mapping[int, type[SourceError]] = {
     HTTPStatus.UNAUTHORIZED: Unauthorized,
     HTTPStatus.FORBIDDEN: Unauthorized,
@@ -79,7 +81,7 @@ def text(value: object, cap: int = 2_000) -> str:
     None, lists and objects are no text, and read as "".
     """
     if isinstance(value, str):
-        return _shortened(redacted(_storable(value).strip()), cap)
+        return _shortened(redacted(_storable(value).strip()), cap) if value else ""
     return str(value) if isinstance(value, int | float) else ""
 
 
@@ -238,7 +240,10 @@ def redacted(words: str) -> str:
     """Blot out what looks like a credential; APIs and tracebacks do repeat them."""
     if "://" in words:
         words = _USERINFO.sub("***@", words)
-    return _SECRET.sub(r"\1\2***", words)
+    lowered = words.casefold()
+    if any(hint in lowered for hint in _HINTS):  # Far faster than the expression, and most texts have none.
+        return _SECRET.sub(r"\1\2***", words)
+    return words
 
 
 def _kind(answer: Answer) -> type[SourceError]:
@@ -292,6 +297,8 @@ def _plain(word: str) -> str:
 
 def _storable(words: str) -> str:
     """Without NUL, which PostgreSQL refuses, and half surrogates, which UTF-8 does."""
+    if words.isascii() and words.isprintable():
+        return words
     return words.replace("\0", "").encode("utf-8", errors="replace").decode("utf-8")
 
 

@@ -54,8 +54,11 @@ def decompress(raw: bytes, encoding: str, limit: int) -> bytes:
 
 
 async def _read(response: ClientResponse, limit: int) -> bytes:
-    if (response.content_length or 0) > limit:
+    told = response.content_length
+    if told is not None and told > limit:
         raise _too_large(limit)
+    if told is not None and "Transfer-Encoding" not in response.headers:
+        return await response.read()  # No more comes than was told.
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_any():

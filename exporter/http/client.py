@@ -177,7 +177,7 @@ class HttpClient:
     async def _exchange_once(self, asked: _Request) -> tuple[Answer, Sequence[tuple[str, str]]]:
         """Ask, and return the answer with the credentials that it answers."""
         await self._credentials.prepare()
-        async with self._pacer.turn():
+        async with self._pacer:
             credentials = await self._credentials.headers(asked.method, asked.url, asked.body)
             headers = CIMultiDict(credentials)
             headers.update(asked.headers)
@@ -194,21 +194,18 @@ class HttpClient:
         self, asked: _Request, headers: CIMultiDict[str], *, context: SSLContext | bool
     ) -> Answer:
         try:
-            async with (
-                asyncio.timeout(self._settings.timeout),
-                self._open_session().request(
-                    asked.method,
-                    asked.url,
-                    headers=headers,
-                    data=asked.body,
-                    allow_redirects=False,
-                    ssl=context,
-                    server_hostname=self._settings.tls_config.server_name if self._tls else None,
-                    proxy=self._proxy,
-                    proxy_headers=self._tunnel_headers,
-                    middlewares=(self._pacing_repetitions(),),
-                ) as response,
-            ):
+            async with self._open_session().request(
+                asked.method,
+                asked.url,
+                headers=headers,
+                data=asked.body,
+                allow_redirects=False,
+                ssl=context,
+                server_hostname=self._settings.tls_config.server_name if self._tls else None,
+                proxy=self._proxy,
+                proxy_headers=self._tunnel_headers,
+                middlewares=(self._pacing_repetitions(),),
+            ) as response:
                 return await self._read(response)
         # UnicodeError: what Python raises for a host name that cannot be a name in DNS.
         except (ClientError, OSError, UnicodeError, BadBody) as error:
@@ -229,7 +226,7 @@ class HttpClient:
                 connector=TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
                 headers={"User-Agent": self._settings.user_agent, "Accept-Encoding": "gzip, deflate"},
                 cookie_jar=DummyCookieJar(),
-                timeout=ClientTimeout(),
+                timeout=ClientTimeout(total=self._settings.timeout),
                 auto_decompress=False,
                 max_line_size=self._settings.max_header,
                 max_field_size=self._settings.max_header,

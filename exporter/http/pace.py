@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 
 from exporter.clock import Clock
 
@@ -32,7 +32,10 @@ class Spacing:
 
 
 class Pacer:
-    """Keeps the spacing and the concurrency of all that asks a source, first come first served."""
+    """Keeps the spacing and the concurrency of all that asks a source, first come first served.
+
+    Entering it with ``async with`` takes a turn.
+    """
 
     def __init__(
         self,
@@ -52,13 +55,21 @@ class Pacer:
         self._sleep = sleep
         self._throttled = throttled
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def __aenter__(self) -> None:
         """Wait for a place and a turn; the place is held until the block ends."""
         came = self._clock.monotonic()
-        async with self._places:
+        await self._places.acquire()
+        try:
             await self._wait_in_line(came)
-            yield
+        except BaseException:
+            self._places.release()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the place to the next."""
+        self._places.release()
 
     async def another_turn(self) -> None:
         """Wait for one more turn, in the place that is held."""
@@ -71,12 +82,9 @@ class Pacer:
     async def _wait_in_line(self, came: float) -> None:
         try:
             async with self._line:
-                while (seconds := self._spacing.wait(self._clock.monotonic())) > 0:
+                while (seconds := self._spacing.wait(now := self._clock.monotonic())) > 0:
                     await self._sleep(seconds)
-                self._spacing.take(self._clock.monotonic())
+                self._spacing.take(now)
         finally:
-            self._report(self._clock.monotonic() - came)
-
-    def _report(self, seconds: float) -> None:
-        if seconds > 0:
-            self._throttled(seconds)
+            if (waited := self._clock.monotonic() - came) > 0:
+                self._throttled(waited)

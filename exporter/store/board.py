@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
 
 from exporter.clock import Moment
 from exporter.model import Status, Task, Transition, WatchedId
@@ -16,6 +17,7 @@ from exporter.store.entry import BoardRules, Entry, Key, Sighting, age, duration
 
 _MERGED = ("created_at", "ready_at", "started_at", "expected", "name", "run")
 """What a task does not lose when a later answer leaves it out."""
+_merged = attrgetter(*_MERGED)
 _NUMBERED = re.compile(r"#\d+")
 
 
@@ -154,11 +156,8 @@ class Board:
         """Fill in what the operator knows better than the API, and what it told before."""
         changes: dict[str, object] = {}
         if known is not None and not known.task.status.is_final:
-            changes = {
-                name: getattr(known.task, name)
-                for name in _MERGED
-                if not getattr(task, name) and getattr(known.task, name)
-            }
+            told = zip(_MERGED, _merged(task), _merged(known.task), strict=True)
+            changes = {name: before for name, now, before in told if before and not now}
         if watched is not None and watched.name and not task.name:
             changes["name"] = watched.name
         operation = self._operation(task, known, watched)

@@ -26,7 +26,7 @@ async def starts(pacer: Pacer, clock: FakeClock, count: int) -> list[float]:
     moments: list[float] = []
 
     async def ask() -> None:
-        async with pacer.turn():
+        async with pacer:
             moments.append(clock.monotonic() - 1000.0)
 
     await asyncio.gather(*(ask() for _ in range(count)))
@@ -111,7 +111,7 @@ async def test_no_more_than_the_concurrency_at_once() -> None:
     inside, let_go = list[int](), [asyncio.Event() for _ in range(3)]
 
     async def ask(number: int) -> None:
-        async with pacer.turn():
+        async with pacer:
             inside.append(number)
             await let_go[number].wait()
 
