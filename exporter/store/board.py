@@ -6,7 +6,7 @@ a task that is already waiting for its next one still shows.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import attrgetter
@@ -84,7 +84,7 @@ class Board:
             return None  # An old answer, or the API contradicts itself.
         if known is None:
             return self._first_sight(task, seen)
-        self._counted[task.id].update(seen.counted)
+        self._note_counted(task.id, seen.counted)
         if known.task.status.is_final:
             return self._after_the_end(known, task, seen)
         return self._while_unfinished(known, task, seen)
@@ -93,9 +93,8 @@ class Board:
         """Put back what an earlier process had on its board."""
         for entry in sorted(entries, key=lambda entry: entry.first_seen.wall):
             self._put(recalled(entry, now))
-            counted = self._counted.setdefault(entry.task.id, set())
             if entry.ended is not None:
-                counted.add(entry.run)
+                self._note_counted(entry.task.id, (entry.run,))
         self._changed.clear()
 
     def changes(self) -> tuple[list[Entry], list[Key]]:
@@ -176,10 +175,10 @@ class Board:
         return task.operation
 
     def _first_sight(self, task: Task, seen: Sighting) -> Transition | None:
-        self._counted[task.id] = set(seen.counted)
+        self._note_counted(task.id, seen.counted)
         news = self._ended_unseen(task, seen) if task.status.is_final else self._open(task, seen)
         if task.id not in self._current:
-            del self._counted[task.id]
+            self._counted.pop(task.id, None)
         return news
 
     def _while_unfinished(self, known: Entry, task: Task, seen: Sighting) -> Transition | None:
@@ -274,7 +273,7 @@ class Board:
         else:
             self._put(entry)
         self._unshown.add(_key_of(entry))
-        self._counted.setdefault(entry.task.id, set()).add(entry.run)
+        self._note_counted(entry.task.id, (entry.run,))
         return self._news(entry, previous, opens=previous is None, counts=True)
 
     def _amend(self, known: Entry, task: Task, seen: Sighting) -> Transition | None:
@@ -322,6 +321,10 @@ class Board:
         if task.status.is_final or not task.run:
             return False
         return task.run in seen.counted or task.run in self._counted.get(task.id, ())
+
+    def _note_counted(self, task_id: str, runs: Collection[str]) -> None:
+        if runs:  # Most ids have none: an empty set for each would be a sixth of all that is kept of a task.
+            self._counted.setdefault(task_id, set()).update(runs)
 
     def _key(self, task: Task) -> str:
         """The run's key in the ledger: the API's own, or the number of times the id was reopened."""
