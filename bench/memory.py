@@ -1,9 +1,11 @@
 """Memory: by watched task, at 10,000, and after a million tasks have come and gone."""
 
 import gc
-from collections.abc import Sequence
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from importlib import import_module
 from pathlib import Path
 
 import orjson
@@ -11,6 +13,9 @@ import orjson
 from bench.boards import CLOCK, scraped, sighting, task
 from bench.figures import Figure, Part, at_most
 from bench.isolated import measure
+from bench.polls import IDS
+from bench.program import running
+from bench.server import serving
 from exporter.apis.epmware import parse
 from exporter.clock import Moment
 from exporter.metrics.exposition import families, render
@@ -22,6 +27,19 @@ from exporter.store.entry import BoardRules
 
 _PAGE = 4096
 _BATCH = 10_000
+_LISTED = 2_000
+"""The default of ``max_task_series``."""
+_IN_THE_IMAGE = {"MALLOC_ARENA_MAX": "1"}
+_SCRAPES, _BETWEEN_SCRAPES = 5, 4.0
+_CONFIG = """
+sources:
+  - name: epm
+    api: epmware
+    url: {url}
+    file_sd_configs: [{{files: [ids.json]}}]
+    max_task_series: {listed}
+    polling: {{requests_per_second: 5000, concurrency: 4}}
+"""
 _DOCUMENT = (
     '{"taskId": "%d", "status": "R", "percentCompleted": "%d", "message": "Processing records...", '
     '"startTime": "2026-01-15T10:10:00Z", "recordsProcessed": %d, "totalRecords": 1000000}'
@@ -30,8 +48,6 @@ _DOCUMENT = (
 
 def watching(tasks: int) -> list[int]:
     """Resident bytes with half of the tasks, and with all: watched, planned, on the board, and scraped."""
-    for module in ("exporter.cli", "exporter.app.application", "uvloop"):
-        import_module(module)  # What the program has in memory anyway.
     board, watchlist, schedule = Board("epm", BoardRules()), Watchlist(), Schedule()
     found = []
     for ids in (range(tasks // 2), range(tasks // 2, tasks)):
@@ -72,6 +88,28 @@ def _come_and_go(board: Board, schedule: Schedule, ids: range, now: Moment) -> N
     schedule.next_due()
 
 
+def whole(url: str, listed: int, environ: Mapping[str, str]) -> int:
+    """Resident bytes of the program itself, when it has polled 10,000 tasks for a while and was scraped.
+
+    Args:
+        url: where the tasks are.
+        listed: how many of them have series of their own.
+        environ: what the program has in its environment beside ours.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        config = Path(directory) / "config.yaml"
+        config.write_text(_CONFIG.format(url=url, listed=listed))
+        targets = [{"targets": IDS, "labels": {"operation": "import"}}]
+        (config.parent / "ids.json").write_text(json.dumps(targets))
+        with running(config, config.parent / "data", environ) as program:
+            found = []
+            for _ in range(_SCRAPES):
+                time.sleep(_BETWEEN_SCRAPES)
+                program.get("/metrics")
+                found.append(program.resident())
+            return max(found)
+
+
 def _resident() -> int:
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
@@ -79,18 +117,32 @@ def _resident() -> int:
 
 def run(runs: int) -> Sequence[Figure]:
     """The million comes and goes once: what it would show again is the same."""
-    few = [measure("memory:watching", tasks=10_000)[-1] / 2**20 for _ in range(runs)]
     many = [measure("memory:watching", tasks=40_000) for _ in range(runs)]
     marginal = [(after - before) / 20_000 / 1000 for before, after in many]
     tenths = measure("memory:coming_and_going", tasks=1_000_000)
     grown = [(tenth - tenths[0]) / 2**20 for tenth in tenths[1:]]
     return [
         at_most("by watched task, all its text kept", marginal, "kB", 5),
-        at_most("resident, 10,000 tasks watched and scraped", few, "MiB", 100),
+        *_wholes(runs),
         Figure(
             what="resident after 100,000 tasks have come and gone", values=[tenths[0] / 2**20], unit="MiB"
         ),
         at_most("grown since, at each further tenth of a million", grown, "MiB", 5),
+    ]
+
+
+def _wholes(runs: int) -> Sequence[Figure]:
+    """The program itself: as the image runs it, with the C library's own ways, and with all tasks listed."""
+    what = "the program, 10,000 tasks watched and polled"
+    with serving() as url:
+        image, plain, full = (
+            [whole(url, listed, environ) / 2**20 for _ in range(runs)]
+            for listed, environ in ((_LISTED, _IN_THE_IMAGE), (_LISTED, {}), (len(IDS), _IN_THE_IMAGE))
+        )
+    return [
+        at_most(f"{what}, 2,000 of them listed, in the image's environment", image, "MiB", 100),
+        Figure(what=f"{what}, 2,000 of them listed", values=plain, unit="MiB"),
+        Figure(what=f"{what}, all listed, in the image's environment", values=full, unit="MiB"),
     ]
 
 

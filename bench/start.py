@@ -1,16 +1,10 @@
 """A start with a million runs in the ledger and 100,000 watched ids, until the program says it is ready."""
 
 import json
-import os
 import shutil
-import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from bench.figures import Figure, Part, at_most
+from bench.program import running
 from exporter.clock import SystemClock
 from exporter.model import WatchedId
 from exporter.store.ledger import Change, Ledger, LedgerSettings
@@ -57,39 +52,8 @@ async def _register(directory: Path) -> None:
 
 def once(storage: Path, config: Path) -> tuple[float, float]:
     """Seconds until ready, and CPU seconds that they took."""
-    port = _free_port()
-    command = [sys.executable, "-m", "exporter", f"--config.file={config}", f"--storage.path={storage}"]
-    began = time.perf_counter()
-    with subprocess.Popen(  # noqa: S603 - ours
-        [*command, f"--web.listen-address=127.0.0.1:{port}"], stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            while not _is_ready(port):
-                if process.poll() is not None:
-                    raise RuntimeError("the exporter ended by itself")
-                time.sleep(0.01)
-            took = time.perf_counter() - began
-            return took, _cpu(process.pid)
-        finally:
-            process.terminate()
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=10):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        return int(listening.getsockname()[1])
-
-
-def _cpu(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    with running(config, storage) as program:
+        return time.perf_counter() - program.began, program.cpu()
 
 
 @contextmanager
