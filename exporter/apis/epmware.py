@@ -82,7 +82,11 @@ class Epmware:
         answer = await self._http.get("get_log_file", path)
         if answer.status not in _TOLD or reading.is_html(answer):
             raise reading.refusal(answer)
-        if answer.status == HTTPStatus.NOT_FOUND or not answer.body.strip() or _is_refused(reading.json_or_none(answer)):
+        if (
+            answer.status == HTTPStatus.NOT_FOUND
+            or not answer.body.strip()
+            or _is_refused(reading.json_or_none(answer))
+        ):
             raise NoLog(f"EPMware has no log of task {task_id!r}, or not yet")
         return answer.text()
 
