@@ -36,8 +36,7 @@ class BasicAuth(Section):
     def _check(self) -> Self:
         self.only_one_of("username", "username_file")
         self.only_one_of("password", "password_file")
-        if self.username is None and self.username_file is None:
-            raise ValueError("needs username or username_file")
+        self.one_of("username", "username_file")
         return self
 
 
@@ -54,8 +53,7 @@ class Authorization(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self.only_one_of("credentials", "credentials_file")
-        if self.credentials is None and self.credentials_file is None:
-            raise ValueError("needs credentials or credentials_file")
+        self.one_of("credentials", "credentials_file")
         return self
 
 

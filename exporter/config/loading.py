@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from exporter.config.client import AUTHENTICATION
 from exporter.config.document import Config
 from exporter.config.expansion import expand, fitted
+from exporter.config.huawei import KEY_LOGIN, PASSWORD_LOGIN
 from exporter.config.mistakes import describe
 from exporter.config.section import Place
 from exporter.config.source import Defaults
@@ -18,6 +19,8 @@ from exporter.yamltext import YamlMistake, load_yaml
 
 _DISPLACES: dict[str, tuple[str, ...]] = {
     **{kind: tuple(other for other in AUTHENTICATION if other != kind) for kind in AUTHENTICATION},
+    **dict.fromkeys(PASSWORD_LOGIN, KEY_LOGIN),
+    **dict.fromkeys(KEY_LOGIN, PASSWORD_LOGIN),
     "project_id": ("project_name",),
     "project_name": ("project_id",),
     "proxy_from_environment": ("proxy_url", "no_proxy"),
@@ -124,7 +127,7 @@ def _with_defaults(raw: dict[str, Any], context: dict[str, Any]) -> dict[str, An
 def inherit(own: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
     """Merge two mappings, deep; what is in *own* wins, and displaces what excludes it in *shared*.
 
-    A key displaces its ``_file`` twin; one kind of authentication, or of proxy, displaces the other.
+    A key displaces its ``_file`` twin; one kind of authentication, login or proxy displaces the other.
     """
     merged = {key: value for key, value in shared.items() if not _displaced(key, own)}
     for key, value in own.items():

@@ -30,6 +30,15 @@ class Section(BaseModel):
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other; keep one")
 
+    def one_of(self, *names: str) -> None:
+        """Check that at least one of the fields is set.
+
+        Raises:
+            ValueError: none is.
+        """
+        if all(getattr(self, name) is None for name in names):
+            raise ValueError(f"needs {' or '.join(names)}")
+
 
 Place = tuple[str | int, ...]
 

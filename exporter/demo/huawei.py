@@ -1,7 +1,8 @@
 """Huawei Cloud's door: an IAM that issues tokens, and a gateway that knows tokens and checks signatures.
 
 Source: IAM API reference, "Obtaining a User Token Through Password Authentication"; API Request Signing
-Guide, "Error Codes". A signed request with a body is refused, for nobody who watches tasks sends one.
+Guide, "Error Codes". The login by access key is in no reference, but in public clients of Huawei's services.
+A signed request with a body is refused, for nobody who watches tasks sends one.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,11 @@ from exporter.http.huawei_aksk import ALGORITHM, DATE, DATE_FORMAT, AccessKey, a
 USERNAME, PASSWORD, DOMAIN, PROJECT = "demo", "DemoPasswordOfNoUse1", "demo-account", "demo-region"
 KEY = AccessKey("DEMOACCESSKEYOFNOUSE", "DemoSecretKeyOfNoUse", "DemoSecurityTokenOfNoUse")
 LOGIN_PATH = "/v3/auth/tokens"
+BY_PASSWORD, BY_KEY = "password", "hw_ak_sk"
+_KNOWN = (
+    (BY_PASSWORD, USERNAME, PASSWORD, DOMAIN, PROJECT),
+    (BY_KEY, KEY.id, KEY.secret, PROJECT),
+)
 _LONGEST = 20_000
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+"
 _PATIENCE = timedelta(minutes=15)
@@ -46,15 +52,15 @@ class Door:
     def login(self, body: Any, now: datetime) -> web.Response:  # noqa: ANN401 - any JSON
         """Issue a token, of the length that the reference warns of."""
         self.logins += 1
-        if _asked(body) != (USERNAME, PASSWORD, DOMAIN, PROJECT):
-            message = "The username or password is wrong."
+        if (asked := _asked(body)) not in _KNOWN:
+            message = "Authentication failed." if BY_KEY in asked else "The username or password is wrong."
             error = {"code": 401, "message": message, "title": "Unauthorized"}
             return web.json_response({"error": error}, status=401)
         token = "MII" + "".join(self._random.choices(_ALPHABET, k=_LONGEST - 3))
         self._ends[token] = now + self.lifetime
         ends = self._ends[token].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return web.json_response(
-            {"token": {"methods": ["password"], "expires_at": ends}},
+            {"token": {"methods": asked[:1], "expires_at": ends}},
             status=201,
             headers={"X-Subject-Token": token},
         )
@@ -70,12 +76,16 @@ class Door:
 
 
 def _asked(body: Any) -> tuple[object, ...]:  # noqa: ANN401 - any JSON
-    """User, password, account and project of a login; nothing if it is not as the reference has it."""
+    """The method of a login, what it tells, and the project; nothing if it has another shape."""
     try:
-        auth = body["auth"]
-        user = auth["identity"]["password"]["user"]
-        return user["name"], user["password"], user["domain"]["name"], auth["scope"]["project"]["name"]
-    except (KeyError, TypeError):
+        identity, project = body["auth"]["identity"], body["auth"]["scope"]["project"]["name"]
+        (method,) = identity["methods"]
+        told = identity[method]
+        if method == BY_KEY:
+            return method, told["access"]["key"], told["secret"]["key"], project
+        user = told["user"]
+        return method, user["name"], user["password"], user["domain"]["name"], project
+    except (KeyError, TypeError, ValueError):
         return ()
 
 

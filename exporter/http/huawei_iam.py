@@ -2,12 +2,15 @@
 
 Source: IAM API reference, "Obtaining a User Token Through Password Authentication": the token comes in the
 header X-Subject-Token and may have 20,000 characters. It lives for 24 hours, but may die within half an hour
-of a change of password or permissions.
+of a change of password or permissions. The reference has no login by access key. The IAM is known to take the
+method ``hw_ak_sk``, which is sent here as public clients of Huawei's services send it, such as OpenCompass
+for the Pangu models.
 """
 
 import asyncio
 import json
 import math
+from typing import Any
 
 from exporter.apis import reading
 from exporter.apis.base import Answer
@@ -21,7 +24,7 @@ TOKENS_PATH = "/v3/auth/tokens"
 
 
 class HuaweiIamTokens:
-    """Issues tokens of one user for one project."""
+    """Issues tokens of one user or access key for one project."""
 
     def __init__(self, settings: HuaweiIam, post: Post, clock: Clock) -> None:
         self._settings = settings
@@ -33,15 +36,15 @@ class HuaweiIamTokens:
 
         Raises:
             Unreachable: the IAM did not answer.
-            Unauthorized: it refused, sent no token, or the password's file cannot be read.
+            Unauthorized: it refused, sent no token, or a file cannot be read.
             RateLimited, ServerFailed: it said so.
         """
         settings = self._settings
-        password = await asyncio.to_thread(given_or_read, settings.password, settings.password_file)
+        identity, secret = await asyncio.to_thread(_by_password if settings.username else _by_key, settings)
         headers = {"Content-Type": "application/json;charset=utf8", "Accept": "application/json"}
-        answer = await self._endpoint.post(headers, _login(settings, password))
+        answer = await self._endpoint.post(headers, _login(settings, identity))
         if not is_success(answer):
-            raise self._endpoint.refusal(answer, _told(answer), (password, json.dumps(password)[1:-1]))
+            raise self._endpoint.refusal(answer, _told(answer), (secret, json.dumps(secret)[1:-1]))
         token = answer.headers.get("X-Subject-Token", "")
         if not is_header_value(token):
             raise self._endpoint.without_token("X-Subject-Token")
@@ -57,10 +60,22 @@ class HuaweiIamTokens:
         return seconds if seconds > 0 else math.inf
 
 
-def _login(settings: HuaweiIam, password: str) -> bytes:
+def _by_password(settings: HuaweiIam) -> tuple[dict[str, Any], str]:
+    """What tells a user, and the secret in it."""
+    password = given_or_read(settings.password, settings.password_file)
     user = {"name": settings.username, "password": password, "domain": {"name": settings.domain_name}}
+    return {"methods": ["password"], "password": {"user": user}}, password
+
+
+def _by_key(settings: HuaweiIam) -> tuple[dict[str, Any], str]:
+    """What tells an access key, and the secret in it."""
+    key = given_or_read(Secret(settings.access_key or ""), settings.access_key_file)
+    secret = given_or_read(settings.secret_key, settings.secret_key_file)
+    return {"methods": ["hw_ak_sk"], "hw_ak_sk": {"access": {"key": key}, "secret": {"key": secret}}}, secret
+
+
+def _login(settings: HuaweiIam, identity: dict[str, Any]) -> bytes:
     project = {"id": settings.project_id} if settings.project_id else {"name": settings.project_name}
-    identity = {"methods": ["password"], "password": {"user": user}}
     return json.dumps({"auth": {"identity": identity, "scope": {"project": project}}}).encode()
 
 

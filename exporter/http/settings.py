@@ -77,13 +77,18 @@ class OAuth2:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HuaweiIam:
-    """A token of Huawei Cloud's IAM for a user of an account, valid in one project."""
+    """A token of Huawei Cloud's IAM, valid in one project, for a user's password or for an access key."""
 
-    username: str
+    username: str | None = None
+    """The user's name; None where an access key proves who we are."""
     password: Secret | None = None
     password_file: Path | None = None
-    domain_name: str
+    domain_name: str | None = None
     """The account that the user belongs to."""
+    access_key: str | None = None
+    access_key_file: Path | None = None
+    secret_key: Secret | None = None
+    secret_key_file: Path | None = None
     project_name: str | None = None
     project_id: str | None = None
     endpoint: "HttpSettings"

@@ -118,6 +118,8 @@ def test_defaults_are_merged_and_the_source_wins() -> None:
         ({"oauth2": {"client_id": "c"}}, {"basic_auth": {"username": "u"}}, {"oauth2"}),
         ({"huawei_aksk": {"access_key": "a"}}, {"huawei_iam": {"username": "u"}}, {"huawei_aksk"}),
         ({"project_id": "i"}, {"project_name": "n", "username": "u"}, {"project_id", "username"}),
+        ({"access_key_file": "a"}, {"username": "u", "auth_url": "i"}, {"access_key_file", "auth_url"}),
+        ({"username": "u"}, {"access_key": "a", "secret_key": "s"}, {"username"}),
     ],
 )
 def test_what_excludes_each_other_is_not_inherited_together(
@@ -181,6 +183,10 @@ sources:
     api: pulp
     url: https://pulp.example.com
     huawei_aksk: {access_key: a, secret_key: geheim14, security_token: geheim15}
+  - name: e
+    api: pulp
+    url: https://pulp.example.com
+    huawei_iam: {auth_url: 'https://iam.example.com', access_key: a, secret_key: geheim16, project_id: p}
 defaults: {basic_auth: {username: admin, password: geheim6}}
 """
 
@@ -265,6 +271,20 @@ def test_the_iam_is_logged_in_to_below_v3(auth_url: str) -> None:
         password_file=BASE / "pw",
         domain_name="d",
         project_id="p",
+        endpoint=http.HttpSettings(url="https://iam.example.com/v3/auth/tokens"),
+    )
+
+
+def test_the_iam_takes_an_access_key_instead_of_a_user() -> None:
+    """Neither user nor account is told with a key, each part of which may be in a file."""
+    found = source(
+        "huawei_iam: {auth_url: 'https://iam.example.com', access_key_file: a, secret_key_file: s, "
+        "project_name: p}"
+    ).http_settings.huawei_iam
+    assert found == http.HuaweiIam(
+        access_key_file=BASE / "a",
+        secret_key_file=BASE / "s",
+        project_name="p",
         endpoint=http.HttpSettings(url="https://iam.example.com/v3/auth/tokens"),
     )
 

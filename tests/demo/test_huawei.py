@@ -27,6 +27,12 @@ USER = HuaweiIam(
     project_name=PROJECT,
     endpoint=HttpSettings(url=LOGIN_PATH),
 )
+HAS_KEY = HuaweiIam(
+    access_key=KEY.id,
+    secret_key=Secret(KEY.secret),
+    project_name=PROJECT,
+    endpoint=HttpSettings(url=LOGIN_PATH),
+)
 SIGNS = HuaweiAkSk(
     access_key=KEY.id,
     secret_key=Secret(KEY.secret),
@@ -64,7 +70,12 @@ async def watch(api: Dataarts, clock: StillClock) -> AsyncIterator[Watch]:
 
 
 @pytest.mark.parametrize(
-    "auth", [HttpSettings(url="", huawei_iam=USER), HttpSettings(url="", huawei_aksk=SIGNS)]
+    "auth",
+    [
+        HttpSettings(url="", huawei_iam=USER),
+        HttpSettings(url="", huawei_iam=HAS_KEY),
+        HttpSettings(url="", huawei_aksk=SIGNS),
+    ],
 )
 async def test_who_logs_in_or_signs_is_let_in(api: Dataarts, watch: Watch, auth: HttpSettings) -> None:
     """A task is told to whoever has a token of the IAM, and to whoever signs."""
@@ -73,10 +84,13 @@ async def test_who_logs_in_or_signs_is_let_in(api: Dataarts, watch: Watch, auth:
     assert api.requests.unauthorized == 0
 
 
-async def test_tokens_end_and_die_early(api: Dataarts, watch: Watch, clock: StillClock) -> None:
+@pytest.mark.parametrize("login", [USER, HAS_KEY], ids=["password", "key"])
+async def test_tokens_end_and_die_early(
+    api: Dataarts, watch: Watch, clock: StillClock, login: HuaweiIam
+) -> None:
     """A token serves for its life; the watch goes on over its end and its early death."""
     task = api.world.add("import_job")
-    source = await watch(HttpSettings(url="", huawei_iam=USER))
+    source = await watch(HttpSettings(url="", huawei_iam=login))
     for _ in range(3):
         await source.fetch(task.id)
     assert api.door.logins == 1
@@ -100,6 +114,14 @@ async def test_tokens_end_and_die_early(api: Dataarts, watch: Watch, clock: Stil
             "username or password is wrong",
         ),
         (
+            HttpSettings(url="", huawei_iam=replace(HAS_KEY, secret_key=Secret("guess"))),
+            r"huawei_iam: POST http://[\d.:]+/v3/auth/tokens: HTTP 401: Authentication failed\.$",
+        ),
+        (
+            HttpSettings(url="", huawei_iam=replace(HAS_KEY, access_key="OTHER")),
+            "HTTP 401: Authentication failed",
+        ),
+        (
             HttpSettings(url="", huawei_aksk=replace(SIGNS, secret_key=Secret("guess"))),
             "APIG.0301: .*: verify aksk signature fail",
         ),
@@ -116,8 +138,9 @@ async def test_who_is_not_let_in_is_told_why(
     """Wrong passwords, accounts, keys and tokens are errors of authentication."""
     task = api.world.add("import_job")
     source = await watch(auth)
-    with pytest.raises(Unauthorized, match=words):
+    with pytest.raises(Unauthorized, match=words) as told:
         await source.fetch(task.id)
+    assert told.value.reason == "auth"
 
 
 async def test_a_clock_that_is_off_is_named(api: Dataarts, watch: Watch) -> None:
@@ -129,7 +152,20 @@ async def test_a_clock_that_is_off_is_named(api: Dataarts, watch: Watch) -> None
         await source.fetch(task.id)
 
 
-@pytest.mark.parametrize("body", [{}, {"auth": []}, {"auth": {"identity": {"password": {}}}}])
+SCOPE = {"project": {"name": PROJECT}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"auth": []},
+        {"auth": {"identity": {"password": {}}}},
+        {"auth": {"identity": {"methods": []}, "scope": SCOPE}},
+        {"auth": {"identity": {"methods": ["hw_ak_sk"], "hw_ak_sk": {}}, "scope": SCOPE}},
+        {"auth": {"identity": {"methods": [["password"]]}, "scope": SCOPE}},
+    ],
+)
 async def test_a_login_that_is_none_is_refused(api: Dataarts, serve: Serve, body: dict[str, object]) -> None:
     """A body of another shape is a wrong login, not a failure of the simulation."""
     reply = await (await serve(api)).post(LOGIN_PATH, body)

@@ -184,6 +184,9 @@ USER = HuaweiIam(
     project_name="eu-west-101",
     endpoint=HttpSettings(url=""),
 )
+HAS_KEY = HuaweiIam(
+    access_key="AK1", secret_key=Secret(SECRET), project_name="eu-west-101", endpoint=HttpSettings(url="")
+)
 TOKEN = "MII" + "x" * 19_997
 
 
@@ -225,6 +228,36 @@ async def test_a_login_is_for_a_user_of_an_account_in_a_project(
     assert len(TOKEN) == 20_000
     assert api.asked[0].all("X-Auth-Token") == [TOKEN]
     assert api.asked[0].all("Authorization") == []
+
+
+@pytest.mark.parametrize(
+    ("more", "project"),
+    [({}, {"name": "eu-west-101"}), ({"project_name": None, "project_id": "p1"}, {"id": "p1"})],
+)
+async def test_a_login_may_be_by_access_key(more: dict[str, Any], project: dict[str, str]) -> None:
+    """The key takes the place of user, password and account; project and token are as with a password."""
+    async with with_iam(says(logged_in()), user=replace(HAS_KEY, **more)) as (client, api, iam):
+        assert (await client.get("x", "/")).status == 200
+    assert iam.asked[0].line == "POST /v3/auth/tokens HTTP/1.1"
+    identity = {"methods": ["hw_ak_sk"], "hw_ak_sk": {"access": {"key": "AK1"}, "secret": {"key": SECRET}}}
+    assert json.loads(iam.asked[0].body) == {"auth": {"identity": identity, "scope": {"project": project}}}
+    assert api.asked[0].all("X-Auth-Token") == [TOKEN]
+    assert api.asked[0].all("Authorization") == []
+
+
+async def test_an_access_key_in_files_is_read_at_each_login(tmp_path: Path) -> None:
+    """Both parts are rotated without a reload: the next login takes what the files hold then."""
+    clock, ak, sk = FakeClock(), tmp_path / "ak", tmp_path / "sk"
+    key = replace(HAS_KEY, access_key=None, access_key_file=ak, secret_key=None, secret_key_file=sk)
+    answers = says(logged_in("t1", ends="2026-01-01T03:16:40.000000Z"), logged_in("t2"))
+    async with with_iam(answers, user=key, clock=clock) as (client, _, iam):
+        for turn in "12":
+            ak.write_text(f"AK{turn}\n")
+            sk.write_text(f"SK{turn}\n")
+            await client.get("x", "/")
+            clock.seconds += 3 * 3600
+    told = [json.loads(asked.body)["auth"]["identity"]["hw_ak_sk"] for asked in iam.asked]
+    assert told == [{"access": {"key": f"AK{turn}"}, "secret": {"key": f"SK{turn}"}} for turn in "12"]
 
 
 @pytest.mark.parametrize("date", [None, "Fri, 02 Jan 2026 03:16:40 GMT"])
@@ -322,19 +355,26 @@ async def test_a_wrong_password_does_not_lock_the_user() -> None:
     assert len(iam.asked) == 900 / HOLD_AFTER_REFUSAL == 3
 
 
-async def test_nothing_of_a_login_is_shown() -> None:
+ODD = 'hush"\\' * 2
+
+
+@pytest.mark.parametrize(
+    "user",
+    [replace(USER, password=Secret(ODD)), replace(HAS_KEY, secret_key=Secret(ODD))],
+    ids=["password", "key"],
+)
+async def test_nothing_of_a_login_is_shown(user: HuaweiIam) -> None:
     """Neither an IAM that repeats what it got, nor settings, show password or key."""
 
     async def iam(asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(400, b"cannot read " + asked.body))
 
-    odd = 'hush"\\' * 2
-    async with with_iam(iam, user=replace(USER, password=Secret(odd))) as (client, _, __):
+    async with with_iam(iam, user=user) as (client, _, __):
         with pytest.raises(Unauthorized, match="cannot read") as told:
             await client.get("x", "/")
     shown = "".join(traceback.format_exception(told.value))
-    assert json.dumps(odd)[1:-1] not in shown
-    assert odd not in shown
-    settings = HttpSettings(url="", huawei_iam=USER, huawei_aksk=OURS)
-    assert SECRET not in f"{settings!r}"
+    assert json.dumps(ODD)[1:-1] not in shown
+    assert ODD not in shown
+    settings = HttpSettings(url="", huawei_iam=user, huawei_aksk=OURS)
+    assert "hush" not in f"{settings!r}"
     assert KEY.secret not in f"{settings!r} {KEY!r}"
