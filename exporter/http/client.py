@@ -36,9 +36,12 @@ from exporter.http.observer import NO_ANSWER, Observer, Unobserved
 from exporter.http.pace import Pacer
 from exporter.http.settings import HttpSettings
 from exporter.http.tls import TlsContext
-from exporter.http.tokens import Post
+from exporter.http.tokens import Post, is_success
 
 MAX_REDIRECTS = 5
+MAX_RENEWALS = 2
+"""How often one request is made again with new credentials: what replaces a dead token may die while the
+request waits for its turn."""
 _ASKS_FOR_A_PAUSE = frozenset({429, 503})
 # Longer than tasks are usually left alone, so that most polls find an open connection.
 _KEEPALIVE_SECONDS = 75.0
@@ -61,8 +64,8 @@ class HttpClient:
     Whatever asks the source asks through this one, so that pace and pauses hold for all together. Each hop of
     a redirect waits for its turn, has the time-out for itself, and is observed as one request. When a
     connection breaks before the answer begins, aiohttp repeats a GET once; that waits for its turn as well,
-    and is observed together with the first. A request whose credentials are refused is made once more if they
-    can be renewed, in a turn of its own. Tokens are fetched from their issuer at a pace of its own.
+    and is observed together with the first. A request whose credentials are refused is made again if they can
+    be renewed, in a turn of its own. Tokens are fetched from their issuer at a pace of its own.
     """
 
     def __init__(
@@ -170,8 +173,12 @@ class HttpClient:
 
     async def _exchange(self, asked: _Request) -> Answer:
         answer, sent = await self._exchange_once(asked)
-        if answer.status == HTTPStatus.UNAUTHORIZED and await self._credentials.refused(sent, answer):
-            answer, _ = await self._exchange_once(asked)
+        for _ in range(MAX_RENEWALS):
+            if answer.status != HTTPStatus.UNAUTHORIZED or not await self._credentials.refused(sent, answer):
+                break
+            answer, sent = await self._exchange_once(asked)
+        if is_success(answer):
+            self._credentials.accepted(sent)
         return answer
 
     async def _exchange_once(self, asked: _Request) -> tuple[Answer, Sequence[tuple[str, str]]]:

@@ -53,6 +53,14 @@ class Credentials(Protocol):
         """
         return False
 
+    def accepted(self, sent: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002 - for those who can renew
+        """Hear that the server granted the request.
+
+        Args:
+            sent: what `headers` made.
+        """
+        return
+
 
 class ConfiguredHeaders(Credentials):
     """``basic_auth``, ``authorization`` and ``http_headers`` as configured."""

@@ -26,7 +26,8 @@ HOLD_AFTER_FAILURE = 5.0
 """Seconds in which no token is asked for again if there was none for another reason, or longer if the issuer
 says so."""
 SPARED = 15.0
-"""Seconds after a token was replaced for a refusal in which no other one is: it would be refused as well."""
+"""Seconds after a token that was never taken was replaced, in which no other such token is: it would be
+refused as well. One that has been taken died early, and is replaced at once, however often that happens."""
 
 Post = Callable[[Mapping[str, str], bytes], Awaitable[Answer]]
 """Sends headers and a body to the issuer."""
@@ -70,6 +71,7 @@ class TokenHeader(Credentials):
         self._clock = clock
         self._lock = asyncio.Lock()
         self._token = _NONE
+        self._was_taken = False
         self._failure: SourceError | None = None
         self._renew_at = self._dies_at = self._spared_until = -math.inf
 
@@ -84,15 +86,25 @@ class TokenHeader(Credentials):
 
     async def refused(self, sent: Sequence[tuple[str, str]], answer: Answer) -> bool:  # noqa: ARG002 - 401 says all
         """Drop the token if it is the one that was refused; another is worth a try, but not all the time."""
-        if (self._token.name, self._token.value.reveal()) not in sent:
+        if not self._is_in(sent):
             return True
-        now = self._clock.monotonic()
-        if now < self._spared_until:
-            return False
-        self._token, self._dies_at, self._spared_until = _NONE, -math.inf, now + SPARED
+        if not self._was_taken:
+            now = self._clock.monotonic()
+            if now < self._spared_until:
+                return False
+            self._spared_until = now + SPARED
+        self._token, self._dies_at = _NONE, -math.inf
         if self._failure is None:
             self._renew_at = -math.inf
         return True
+
+    def accepted(self, sent: Sequence[tuple[str, str]]) -> None:
+        """Remember that the token is good for something, and that tokens are."""
+        if self._is_in(sent):
+            self._was_taken, self._spared_until = True, -math.inf
+
+    def _is_in(self, sent: Sequence[tuple[str, str]]) -> bool:
+        return (self._token.name, self._token.value.reveal()) in sent
 
     async def _current(self) -> Issued:
         """The token; whoever finds another waiting for a new one shares what comes of it."""
@@ -107,7 +119,7 @@ class TokenHeader(Credentials):
         """Fetch a token; if there is none, the old one is used for as long as it lives."""
         asked = self._clock.monotonic()
         try:
-            self._token, self._failure = await self._issuer.issue(), None
+            self._token, self._failure, self._was_taken = await self._issuer.issue(), None, False
         except SourceError as error:
             self._failure = error
             self._renew_at = self._clock.monotonic() + _hold(error)
