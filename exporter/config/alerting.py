@@ -12,16 +12,16 @@ from exporter.alerts.settings import RUNBOOK, AlertmanagerSettings, AlertSetting
 from exporter.config.client import HttpClient
 from exporter.config.section import Place, Section, mistakes_at
 from exporter.config.values import (
-    BaseUrl,
+    ExternalUrl,
     FilePath,
     Interval,
     LabelName,
     LabelValue,
+    LinkUrl,
     Many,
     SecretText,
     Some,
     SourceName,
-    Url,
     read_url,
 )
 from exporter.http.settings import HttpSettings
@@ -150,9 +150,9 @@ class Alerting(Section):
     """Alertmanagers that are told of each task that ends badly."""
     webhooks: Many[Webhook] = ()
     """Receivers of events."""
-    external_url: BaseUrl | None = None
+    external_url: ExternalUrl | None = None
     """Where people reach the exporter, for links in notifications. By default they have none."""
-    runbook_url: Url = RUNBOOK
+    runbook_url: LinkUrl = RUNBOOK
     """Where the runbook is; the alert's name in lower case follows as the anchor."""
     job: LabelValue = "asynctask-exporter"
     """The `job_name` under which Prometheus scrapes the exporter: the alerts of its rules have it as a label,

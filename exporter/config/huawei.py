@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from exporter.config.connection import Connection, as_settings
 from exporter.config.section import Section, mistakes_at
-from exporter.config.values import BaseUrl, FilePath, HeaderValue, SecretText
+from exporter.config.values import FilePath, HeaderValue, IamUrl, SecretText
 from exporter.http import settings
 from exporter.http.huawei_iam import TOKENS_PATH
 
@@ -24,7 +24,7 @@ class HuaweiIam(Connection):
     five minutes, for the IAM locks users and keys out.
     """
 
-    auth_url: BaseUrl
+    auth_url: IamUrl
     """The IAM of the region, such as `https://iam.eu-west-101.myhuaweicloud.eu`; it may end in `/v3`."""
     username: str | None = Field(default=None, min_length=1)
     """The user's name. Needs `domain_name` and a password."""

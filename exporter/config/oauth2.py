@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from exporter.config.connection import Connection, as_settings
 from exporter.config.section import mistakes_at
-from exporter.config.values import FilePath, Many, SecretText, Url
+from exporter.config.values import FilePath, Many, SecretText, TokenUrl
 from exporter.http import settings
 
 _OURS = {"scope": "scopes", "client_id": "client_id", "client_secret": "client_secret"}
@@ -26,7 +26,7 @@ class OAuth2(Connection):
     """A file with the client's secret; read for each token."""
     scopes: Many[str] = ()
     """What the token is to be good for."""
-    token_url: Url = Field(repr=False)
+    token_url: TokenUrl = Field(repr=False)
     """Where tokens are issued."""
     endpoint_params: dict[str, str] = Field(default={})
     """Further parameters of the request for a token, such as `audience`. They are shown as they are."""

@@ -120,21 +120,25 @@ def _split_url(value: object) -> SplitResult:
     return parts
 
 
-def read_url(value: object) -> str:
+def read_url(value: object, login: str = "use basic_auth") -> str:
     """Read a URL without user name and password.
+
+    Args:
+        value: the URL.
+        login: where user name and password belong; the cure if they are in the URL.
 
     Raises:
         ValueError: it is none; does not tell what it is.
     """
     if _split_url(value).username is not None:
-        raise ValueError("must not hold a user name or password; use basic_auth")
+        raise ValueError(f"must not hold a user name or password; {login}")
     return _text(value)
 
 
-def _read_base_url(value: object) -> str:
-    url = read_url(value)
+def _read_base_url(value: object, login: str = "use basic_auth", query: str = "leave out the query") -> str:
+    url = read_url(value, login)
     if "?" in url or "#" in url:
-        raise ValueError("must end with the path; the API module adds the query")
+        raise ValueError(f"must end with the path; {query}")
     return url.rstrip("/")
 
 
@@ -239,11 +243,37 @@ SecretLines = Annotated[
     PlainSerializer(_mask_secret),
     _schema("secret"),
 ]
-Url = Annotated[str, PlainValidator(read_url), PlainSerializer(mask_url), _schema("url", format="uri")]
-BaseUrl = Annotated[str, PlainValidator(_read_base_url), _schema("url", format="uri")]
-ProxyUrl = Annotated[
-    Secret, PlainValidator(_read_proxy_url), PlainSerializer(_mask_proxy), _schema("url", format="uri")
+_uri = _schema("url", format="uri")
+_SEEN_IN_LINKS = "everybody who gets the link would see them"
+Url = Annotated[str, PlainValidator(read_url), PlainSerializer(mask_url), _uri]
+"""An address that is asked with the options of an HTTP client beside it."""
+TokenUrl = Annotated[
+    str,
+    PlainValidator(lambda value: read_url(value, "use client_id and client_secret")),
+    PlainSerializer(mask_url),
+    _uri,
 ]
+BaseUrl = Annotated[
+    str,
+    PlainValidator(lambda value: _read_base_url(value, query="the API module adds the query")),
+    _uri,
+]
+"""An address below which paths are asked, with the options of an HTTP client beside it."""
+IamUrl = Annotated[
+    str,
+    PlainValidator(lambda value: _read_base_url(value, "use username and password")),
+    _uri,
+]
+ExternalUrl = Annotated[str, PlainValidator(lambda value: _read_base_url(value, _SEEN_IN_LINKS)), _uri]
+"""An address below which people reach the exporter."""
+LinkUrl = Annotated[
+    str,
+    PlainValidator(lambda value: read_url(value, _SEEN_IN_LINKS)),
+    PlainSerializer(mask_url),
+    _uri,
+]
+"""An address for people."""
+ProxyUrl = Annotated[Secret, PlainValidator(_read_proxy_url), PlainSerializer(_mask_proxy), _uri]
 """A URL that may hold a password, hence a secret; shown with the password as ``xxxxx``."""
 Regex = Annotated[
     re.Pattern[str],

@@ -47,7 +47,7 @@ class HuaweiIamTokens:
             raise self._endpoint.refusal(answer, _told(answer), (secret, json.dumps(secret)[1:-1]))
         token = answer.headers.get("X-Subject-Token", "")
         if not is_header_value(token):
-            raise self._endpoint.without_token("X-Subject-Token")
+            raise self._endpoint.without_token("X-Subject-Token", "auth_url")
         return Issued("X-Auth-Token", Secret(token), self._lifetime(answer))
 
     def _lifetime(self, answer: Answer) -> float:

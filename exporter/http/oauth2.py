@@ -63,7 +63,7 @@ class OAuth2Tokens:
         document = reading.mapping(reading.json_or_none(answer))
         token = document.get("access_token")
         if not is_header_value(token):
-            raise self._endpoint.without_token("access_token")
+            raise self._endpoint.without_token("access_token", "token_url")
         # "bearer" in any case, says RFC 6749 5.1; some servers want it as RFC 6750 writes it.
         kind = str(document.get("token_type") or "Bearer")
         word = "Bearer" if kind.lower() == "bearer" or not is_header_value(kind) else kind

@@ -179,9 +179,14 @@ class TokenEndpoint:
         kind = LoginRefused if is_refusal else type(error)
         return kind(f"{self._place}: {error}", retry_after=error.retry_after)
 
-    def without_token(self, expected: str) -> LoginRefused:
-        """The error for a success that holds no token; never repeats it, for it may hold one elsewhere."""
-        return LoginRefused(f"{self._place}: the answer holds no {expected}; check the url")
+    def without_token(self, expected: str, key: str) -> LoginRefused:
+        """The error for a success that holds no token; never repeats it, for it may hold one elsewhere.
+
+        Args:
+            expected: what would hold the token.
+            key: where the configuration tells the address.
+        """
+        return LoginRefused(f"{self._place}: the answer holds no {expected}; check {key}")
 
 
 def is_success(answer: Answer) -> bool:

@@ -324,7 +324,7 @@ LOCKED = {"error_code": "IAM.0017", "error_msg": "The user is locked."}
         (
             says(answer(200, b"<html>Log in")),
             Unauthorized,
-            "the answer holds no X-Subject-Token; check the url",
+            "the answer holds no X-Subject-Token; check auth_url",
         ),
         (says(answer(429, b"{}")), RateLimited, "HTTP 429"),
         (says(answer(500, b"{}")), ServerFailed, "HTTP 500"),

@@ -363,14 +363,14 @@ REFUSALS: list[tuple[Respond, type[ExporterError], str]] = [
     (
         says(answer(200, b"<html>Log in</html>")),
         Unauthorized,
-        "the answer holds no access_token; check the url",
+        "the answer holds no access_token; check token_url",
     ),
     (
         says(answer(200, b'{"access_token": 1}')),
         Unauthorized,
-        "the answer holds no access_token; check the url",
+        "the answer holds no access_token; check token_url",
     ),
-    (says(issued("t\n1")), Unauthorized, "the answer holds no access_token; check the url"),
+    (says(issued("t\n1")), Unauthorized, "the answer holds no access_token; check token_url"),
     (says(answer(302, b"", ("Location: /login",))), Unauthorized, "redirected to a login page"),
     (
         says(answer(307, b"", ("Location: /other",))),
