@@ -213,6 +213,13 @@ def _add_watch(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
     parser = commands.add_parser("watch", help="Hand over the ids of tasks to a running exporter.")
     parser.set_defaults(run=_watch)
     parser.add_argument("--url", default="http://localhost:9926", help="Where the exporter is.")
+    parser.add_argument(
+        "--http.config.file",
+        dest="http_config",
+        metavar="FILE",
+        type=Path,
+        help="HTTP client configuration file, with login and TLS; the same as of promtool and amtool.",
+    )
     parser.add_argument("--operation", default="", help="The kind of work, as in 'import'.")
     parser.add_argument("--name", default="", help="What a person calls the task.")
     parser.add_argument("source", metavar="SOURCE", help="The source's name in the configuration.")
@@ -318,7 +325,9 @@ def _announce(chosen: argparse.Namespace) -> None:
 
 
 def _watch(chosen: argparse.Namespace) -> int:
-    return watch.run(chosen.url, chosen.source, chosen.ids, operation=chosen.operation, name=chosen.name)
+    http = config.load_http(chosen.http_config) if chosen.http_config else watch.NO_LOGIN
+    told = {"operation": chosen.operation, "name": chosen.name}
+    return watch.run(chosen.url, chosen.source, chosen.ids, http=http, **told)
 
 
 def _demo(chosen: argparse.Namespace) -> int:

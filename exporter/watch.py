@@ -1,21 +1,30 @@
 """The command ``asynctask-exporter watch``: a script hands over the ids of the tasks that it started."""
 
 import asyncio
-import os
+import json
+import math
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 from yarl import URL
 
-from exporter.errors import ExporterError
+from exporter.apis import reading
+from exporter.apis.base import Answer
+from exporter.clock import SystemClock
+from exporter.errors import ExporterError, RateLimited, ServerFailed, SourceError, Unauthorized, Unreachable
+from exporter.http import BasicAuth, HttpClient, HttpSettings
+from exporter.http.tls import TlsContext
+from exporter.secret import Secret
 
+NO_LOGIN = HttpSettings(url="")
+"""How to speak to an exporter that asks for no password."""
 _EXPECTED = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
+_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +48,18 @@ class _TryAgain(NotWatched):
     """It may take them in a moment: it cannot be reached, or its storage is busy."""
 
 
-def run(url: str, source: str, ids: Sequence[str], *, operation: str = "", name: str = "") -> int:
+def run(
+    url: str,
+    source: str,
+    ids: Sequence[str],
+    *,
+    operation: str = "",
+    name: str = "",
+    http: HttpSettings = NO_LOGIN,
+) -> int:
     """Hand over the ids, say in one line how it went, and return the exit code: 0 committed, 1 not."""
     try:
-        line = asyncio.run(watch(url, source, ids, operation=operation, name=name))
+        line = asyncio.run(watch(url, source, ids, operation=operation, name=name, http=http))
     except NotWatched as error:
         sys.stderr.write(f"asynctask-exporter: error: {error}\n")
         return 1
@@ -57,6 +74,7 @@ async def watch(
     *,
     operation: str = "",
     name: str = "",
+    http: HttpSettings = NO_LOGIN,
     patience: Patience = _PATIENCE,
 ) -> str:
     """Hand over the ids to the exporter at *url*; return a line that says what was new.
@@ -64,79 +82,101 @@ async def watch(
     It tries again while the exporter cannot be reached or asks for it: registering an id twice is
     the same as registering it once.
 
+    Args:
+        url: where the exporter is.
+        source: the source's name.
+        ids: the tasks'.
+        operation: the kind of work of them all.
+        name: what a person calls them.
+        http: login, TLS and proxy; its URL and time-out do not count.
+        patience: how long to try.
+
     Raises:
         NotWatched: it refused them, or could not be reached for as long as patience lasts.
+        ConfigError: the address of the proxy is none.
     """
-    endpoint = _endpoint(url, source)
+    settings = replace(_at(url, http), timeout=patience.per_try, requests_per_second=math.inf)
+    path = _path(source)
     described = {key: text for key, text in (("operation", operation), ("name", name)) if text}
-    tasks = [{"task_id": task_id, **described} for task_id in ids]
+    body = json.dumps({"tasks": [{"task_id": task_id, **described} for task_id in ids]}).encode()
+    await _check_files(settings)
     deadline = time.monotonic() + patience.in_all
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=patience.per_try)) as session:
-        while True:
-            try:
-                return _report(source, await _post(session, endpoint, {"tasks": tasks}))
-            except _TryAgain:
-                if time.monotonic() + patience.between > deadline:
-                    raise
-            await asyncio.sleep(patience.between)
+    while True:
+        try:
+            return _report(source, await _post(settings, path, body))
+        except _TryAgain:
+            if time.monotonic() + patience.between > deadline:
+                raise
+        await asyncio.sleep(patience.between)
 
 
-def _endpoint(url: str, source: str) -> URL:
+def _at(url: str, http: HttpSettings) -> HttpSettings:
+    """The settings for this address, and for the user and the password in it."""
     try:
         base = URL(url)
     except ValueError:
         base = URL()
     if base.scheme not in {"http", "https"} or not base.host:
         raise NotWatched("--url must be the exporter's address, such as http://localhost:9926")
+    if base.user is not None or base.password is not None:
+        if _has_login(http):
+            raise NotWatched("--url and --http.config.file both tell a login; keep one")
+        http = replace(http, basic_auth=BasicAuth(username=base.user, password=Secret(base.password or "")))
+    return replace(http, url=str(base.with_user(None).with_query(None).with_fragment(None)))
+
+
+def _has_login(http: HttpSettings) -> bool:
+    return any((http.basic_auth, http.authorization, http.oauth2, http.huawei_iam, http.huawei_aksk))
+
+
+def _path(source: str) -> str:
     if source in {"", ".", ".."}:
         raise NotWatched(f"{source!r} cannot be the name of a source")
-    path = f"api/v1/sources/{quote(source, safe='')}/tasks"
-    return base.with_query(None).with_fragment(None).joinpath(path, encoded=True)
+    return f"api/v1/sources/{quote(source, safe='')}/tasks"
 
 
-async def _post(session: aiohttp.ClientSession, endpoint: URL, body: object) -> dict[str, Any]:
-    """Post once and return the answer's ``data``."""
-    at = endpoint.origin()
+async def _check_files(http: HttpSettings) -> None:
+    """Certificates and keys that cannot be loaded are no reason to try again."""
     try:
-        async with session.post(endpoint, json=body, allow_redirects=False) as response:
-            answer = await _read(response)
-    except TimeoutError:
-        raise _TryAgain(f"no answer from {at} in time") from None
-    except aiohttp.ClientConnectorError as error:
-        raise _TryAgain(f"cannot reach {at}: {_reason(error)}") from None
-    except aiohttp.ClientError as error:
-        raise _TryAgain(f"the connection to {at} broke: {type(error).__name__}") from None
-    if response.status in _EXPECTED and isinstance(answer.get("data"), dict):
-        data: dict[str, Any] = answer["data"]
-        return data
-    raise _refusal(at, response.status, answer)
+        await TlsContext(http.tls_config).current()
+    except SourceError as error:
+        raise NotWatched(str(error)) from None
 
 
-def _reason(error: aiohttp.ClientConnectorError) -> str:
-    """The system's words for it; where several addresses were tried, asyncio's."""
-    number = error.errno or 0
-    return os.strerror(number) if number > 0 else error.strerror or str(error.os_error)
+async def _post(http: HttpSettings, path: str, body: bytes) -> Mapping[str, Any]:
+    """Post once and return the answer's ``data``; a pause that the server asks for is not waited for."""
+    async with HttpClient(http, clock=SystemClock()) as client:
+        try:
+            answer = await client.request("POST", "watch", path, headers=_JSON, body=body)
+        except (Unreachable, RateLimited, ServerFailed) as error:
+            raise _TryAgain(str(error)) from None
+        except Unauthorized as error:
+            raise NotWatched(str(error)) from None
+        except SourceError as error:
+            raise NotWatched(f"{error}; is --url right?") from None
+    document = reading.mapping(reading.json_or_none(answer))
+    if answer.status in _EXPECTED and isinstance(document.get("data"), dict):
+        return reading.mapping(document["data"])
+    raise _refusal(http, answer, document)
 
 
-async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    """The answer as an object; an empty one if it is something else."""
-    try:
-        answer = await response.json(content_type=None)
-    except (ValueError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def _refusal(at: URL, status: int, answer: dict[str, Any]) -> NotWatched:
-    reason = " ".join(str(answer.get("error", "")).split())
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return _TryAgain(reason or f"{at} is not available now (503)")
+def _refusal(http: HttpSettings, answer: Answer, document: Mapping[str, Any]) -> NotWatched:
+    at = URL(http.url).origin()
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return NotWatched(
+            f"{at} refuses the login (401); check user and password"
+            if _has_login(http)
+            else f"{at} wants a login (401); tell it in --http.config.file"
+        )
+    reason = " ".join(str(document.get("error", "")).split())
+    if answer.status == HTTPStatus.SERVICE_UNAVAILABLE or "Retry-After" in answer.headers:
+        return _TryAgain(reason or f"{at} is not available now ({answer.status})")
     if reason:
         return NotWatched(reason)
-    return NotWatched(f"{at} answered {status}, not as asynctask-exporter would; is --url right?")
+    return NotWatched(f"{at} answered {answer.status}, not as asynctask-exporter would; is --url right?")
 
 
-def _report(source: str, data: dict[str, Any]) -> str:
+def _report(source: str, data: Mapping[str, Any]) -> str:
     new, known = (len(ids) if isinstance(ids := data.get(key), list) else 0 for key in ("new", "known"))
     before = f", {known} known already" if known else ""
     return f"{source}: {new} new task{'' if new == 1 else 's'} watched{before}"

@@ -7,6 +7,7 @@ from exporter.config.alerting import Alerting
 from exporter.config.client import Authorization, BasicAuth, Header, HttpClient
 from exporter.config.connection import TlsConfig
 from exporter.config.document import Config, Metrics, Storage, schema
+from exporter.config.http_file import load_http
 from exporter.config.huawei import HuaweiAkSk, HuaweiIam
 from exporter.config.loading import ConfigFile, load, parse
 from exporter.config.oauth2 import OAuth2
@@ -35,6 +36,7 @@ __all__ = [
     "Storage",
     "TlsConfig",
     "load",
+    "load_http",
     "parse",
     "schema",
 ]

@@ -7,19 +7,18 @@ https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuratio
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from exporter.config.connection import as_settings
-from exporter.config.mistakes import describe, hint
+from exporter.config.mistakes import hint
 from exporter.config.section import Section, mistakes_at
+from exporter.config.section_file import read_section
 from exporter.config.values import FilePath, HeaderValue, Interval, Many, SecretLines
-from exporter.errors import ConfigError
 from exporter.http.settings import TlsVersion
 from exporter.secret import Secret
 from exporter.web.settings import RateLimit, TlsServerSettings, WebSettings
-from exporter.yamltext import YamlMistake, load_yaml
 
 CIPHERS: Mapping[str, str] = {
     "TLS_RSA_WITH_AES_128_CBC_SHA": "AES128-SHA",
@@ -240,20 +239,4 @@ def load_web(path: Path) -> WebSettings:
     Raises:
         ConfigError: it cannot be read, or has mistakes; one line each, with the file's name.
     """
-    try:
-        raw = load_yaml(path.read_bytes())
-    except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror or error}"]) from None
-    except YamlMistake as mistake:
-        raise ConfigError([f"{path}: {mistake}"]) from None
-    if raw is not None and not isinstance(raw, dict):
-        raise ConfigError([f"{path}: must be a mapping such as 'tls_server_config: ...'"])
-    try:
-        return _validate(raw or {}, path.absolute().parent).settings
-    except ValidationError as error:
-        raise ConfigError([f"{path}: {mistake}" for mistake in describe(error, WebConfig)]) from None
-
-
-def _validate(raw: dict[str, Any], folder: Path) -> WebConfig:
-    given = {key: value for key, value in raw.items() if value is not None}
-    return WebConfig.model_validate(given, context={"base_dir": folder})
+    return read_section(path, WebConfig, "tls_server_config: ...").settings

@@ -22,6 +22,9 @@ _SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
+_KEPT = {"Retry-After", "WWW-Authenticate"}
+"""Headers of a refusal that its answer has as well."""
+
 
 async def secure(_request: web.Request, response: web.StreamResponse) -> None:
     """Set the security headers that the handler has not set itself; tell no versions."""
@@ -78,8 +81,8 @@ def client_address(request: web.Request) -> str:
 
 def _refuse(request: web.Request, refusal: web.HTTPException, prefix: str) -> web.Response:
     response = _answer(request, refusal.status, refusal.text or refusal.reason, prefix)
-    if challenge := refusal.headers.get("WWW-Authenticate"):
-        response.headers["WWW-Authenticate"] = challenge
+    for name in _KEPT & refusal.headers.keys():
+        response.headers[name] = refusal.headers[name]
     if isinstance(refusal, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(refusal.allowed_methods))
     return response

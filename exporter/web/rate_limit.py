@@ -1,5 +1,6 @@
 """Answers so many requests and no more: a token bucket, as in Prometheus' exporter-toolkit."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -45,7 +46,8 @@ def limit_requests(
         if bucket is None or bucket.limit != limit:
             bucket = TokenBucket(limit, clock)
         if not bucket.take():
-            raise web.HTTPTooManyRequests(text="Too Many Requests")
+            pause = {"Retry-After": str(math.ceil(limit.interval))}
+            raise web.HTTPTooManyRequests(text="Too Many Requests", headers=pause)
         return await handler(request)
 
     return limited

@@ -291,9 +291,10 @@ def test_a_token_comes_back_each_interval() -> None:
 
 
 async def test_what_is_beyond_the_limit_gets_429(serve: Serve) -> None:
-    """The limit holds for every path and everybody, before passwords are checked."""
+    """The limit holds for every path and everybody, before passwords are checked, and says how long."""
     async with serve(replace(SETTINGS, rate_limit=RateLimit(3600.0, 2))) as client:
         statuses = [(await client.get(path)).status for path in ("/metrics", "/-/healthy", "/-/healthy", "/")]
         last = await client.get("/api/v1/tasks", headers=basic("ada", PASSWORD))
         assert (last.status, (await last.json())["errorType"]) == (429, "limit_exceeded")
+        assert last.headers["Retry-After"] == "3600"
     assert statuses == [401, 401, 429, 429]

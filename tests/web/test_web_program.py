@@ -13,6 +13,7 @@ import bcrypt
 import pytest
 
 from tests.http.certificates import authority, signed
+from tests.real.program import free_port
 
 CONFIG = """
 sources:
@@ -99,6 +100,28 @@ async def test_mistakes_in_flags_are_one_line(folder: Path, flag: str, begin: st
     code, out = await told(*command(folder, flag))
     assert code == 1
     assert out.splitlines()[-1].startswith(f"asynctask-exporter: error: {begin}")
+
+
+async def test_a_script_hands_over_ids_over_tls_with_a_password(folder: Path) -> None:
+    """The command waits for an exporter that is starting; with a wrong password it ends with one line."""
+    url = f"https://localhost:{(port := free_port())}"
+    file, told_file = folder / "http.yml", f"--http.config.file={folder / 'http.yml'}"
+    watch = [sys.executable, "-m", "exporter", "watch", f"--url={url}", told_file, "epm", "244591"]
+    process = await start(*command(folder, f"--web.listen-address=127.0.0.1:{port}"))
+    for password, expected in (
+        (PASSWORD, (0, "epm: 1 new task watched\n")),
+        (
+            "hunter2",
+            (1, f"asynctask-exporter: error: {url} refuses the login (401); check user and password\n"),
+        ),
+    ):
+        file.write_text(
+            f"basic_auth: {{username: ada, password: {password}}}\ntls_config: {{ca_file: ca.pem}}\n"
+        )
+        assert await told(*watch) == expected
+    process.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0
 
 
 async def test_behind_systemd_with_tls_and_a_password(folder: Path) -> None:
