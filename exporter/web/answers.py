@@ -6,6 +6,7 @@ from aiohttp import web
 
 ERROR_TYPES = {
     400: "bad_data",
+    401: "unauthorized",
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",

@@ -56,7 +56,8 @@ def build(
     application.on_response_prepare.append(access.set_headers)
     stream = events.Events(exporter)
     application.on_shutdown.append(stream.close)
-    application.add_routes(paths.serve([*_routes(exporter, telemetry_path, paths), *stream.routes()]))
+    described = openapi.routes(exporter, paths.links, access.current)
+    application.add_routes(paths.serve([*described, *_routes(exporter, telemetry_path), *stream.routes()]))
     site = page.load(telemetry_path, paths.links)
     pages = [
         *site.routes(),
@@ -68,7 +69,7 @@ def build(
     return application
 
 
-def _routes(exporter: Exporter, telemetry_path: str, paths: Paths) -> Iterator[web.RouteDef]:
+def _routes(exporter: Exporter, telemetry_path: str) -> Iterator[web.RouteDef]:
     """What programs ask for."""
     yield from probes.routes(exporter)
     yield from reload.routes(exporter)
@@ -77,7 +78,6 @@ def _routes(exporter: Exporter, telemetry_path: str, paths: Paths) -> Iterator[w
     yield from log.routes(exporter, seconds=log.SECONDS)
     yield from acknowledge.routes(exporter)
     yield from tasks.routes(exporter)
-    yield from openapi.routes(exporter, paths.links)
     yield from registration.routes(
         exporter, commit_seconds=registration.COMMIT_SECONDS, read_seconds=registration.READ_SECONDS
     )

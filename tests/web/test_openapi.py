@@ -3,13 +3,21 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 import exporter
-from exporter.web.openapi import describe
+from exporter.secret import Secret
+from exporter.web.access import Access
+from exporter.web.application import build
+from exporter.web.openapi import PATH, describe
+from exporter.web.settings import RateLimit, WebSettings
 from tests.e2e.harness import configured, exporting, silent_simulation
 from tests.web.conftest import Client
+from tests.web.fake_exporter import FakeExporter
 
 SECONDS = 12
 UNCHECKED = (
@@ -30,6 +38,55 @@ def test_the_document_names_the_sources() -> None:
     told = describe(written, ["epm", "pulp"])
     assert told["components"]["schemas"]["SourceName"]["enum"] == ["epm", "pulp"]
     assert written["info"] == {}
+
+
+def refusals(document: dict[str, Any]) -> dict[str, set[str]]:
+    """The refusals of each operation that the document tells."""
+    operations = [
+        item[method] for item in document["paths"].values() for method in ("get", "post") if method in item
+    ]
+    return {each["operationId"]: {code for code in each["responses"] if code >= "400"} for each in operations}
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "kind"),
+    [
+        (WebSettings(users={"ada": Secret("$2y$04$" + "." * 53)}), "401", "unauthorized"),
+        (WebSettings(rate_limit=RateLimit(3600.0, 2)), "429", "limit_exceeded"),
+    ],
+)
+async def test_refusals_of_the_web_configuration_are_told(
+    fake: FakeExporter, settings: WebSettings, code: str, kind: str
+) -> None:
+    """Where passwords or a limit are configured, every operation may answer 401 or 429, and is told to."""
+    in_force = WebSettings()
+    application = build(fake, access=Access(current=lambda: in_force))
+    async with TestClient[web.Request, web.Application](TestServer(application)) as client:
+        document = await (await client.get(PATH)).json()
+        in_force = settings
+        *_, last = [await client.get("/api/v1/sources") for _ in range(3)]
+        assert (str(last.status), (await last.json())["errorType"]) == (code, kind)
+    told = refusals(describe(document, [], "", settings))
+    assert told == {name: codes | {code} for name, codes in refusals(document).items()}
+
+
+async def test_an_open_exporter_asks_for_no_login(client: Client) -> None:
+    """Without a web configuration nothing answers 401, and the only limit is that of watched tasks."""
+    document = await (await client.get(PATH)).json()
+    told = refusals(document)
+    assert not any("401" in codes for codes in told.values())
+    assert [name for name, codes in told.items() if "429" in codes] == ["watchTasks"]
+    assert "security" not in document
+
+
+async def test_the_document_follows_the_web_configuration(fake: FakeExporter) -> None:
+    """What is told is what is in force when it is asked for."""
+    in_force = WebSettings()
+    application = build(fake, access=Access(current=lambda: in_force))
+    async with TestClient[web.Request, web.Application](TestServer(application)) as client:
+        in_force = WebSettings(rate_limit=RateLimit(0.001, 100))
+        document = await (await client.get(PATH)).json()
+    assert all("429" in codes for codes in refusals(document).values())
 
 
 async def test_every_path_of_the_api_is_in_the_document(client: Client) -> None:
