@@ -24,6 +24,8 @@ from exporter.secret import Secret
 NO_LOGIN = HttpSettings(url="")
 """How to speak to an exporter that asks for no password."""
 _EXPECTED = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
+_AWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+"""What the exporter says while it is busy, and a proxy before it while it restarts."""
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -169,7 +171,7 @@ def _refusal(http: HttpSettings, answer: Answer, document: Mapping[str, Any]) ->
             else f"{at} wants a login (401); tell it in --http.config.file"
         )
     reason = " ".join(str(document.get("error", "")).split())
-    if answer.status == HTTPStatus.SERVICE_UNAVAILABLE or "Retry-After" in answer.headers:
+    if answer.status in _AWAY or "Retry-After" in answer.headers:
         return _TryAgain(reason or f"{at} is not available now ({answer.status})")
     if reason:
         return NotWatched(reason)

@@ -36,7 +36,7 @@ from exporter.http.observer import NO_ANSWER, Observer, Unobserved
 from exporter.http.pace import Pacer
 from exporter.http.settings import HttpSettings
 from exporter.http.tls import TlsContext
-from exporter.http.tokens import Post, is_success
+from exporter.http.tokens import LOGINS_PER_SECOND, Post, is_success
 
 MAX_REDIRECTS = 5
 MAX_RENEWALS = 2
@@ -243,7 +243,11 @@ class HttpClient:
     def _post_to(self, issuer: HttpSettings) -> Post:
         """The way to an issuer of tokens: a client of its own, whose connection is not kept for so long."""
         client = HttpClient(
-            issuer, clock=self._clock, observer=self._observer, sleep=self._sleep, environ=self._environ
+            replace(issuer, requests_per_second=LOGINS_PER_SECOND),
+            clock=self._clock,
+            observer=self._observer,
+            sleep=self._sleep,
+            environ=self._environ,
         )
 
         async def post(headers: Mapping[str, str], body: bytes) -> Answer:

@@ -29,6 +29,9 @@ SPARED = 15.0
 """Seconds after a token that was never taken was replaced, in which no other such token is: it would be
 refused as well. One that has been taken died early, and is replaced at once, however often that happens."""
 
+LOGINS_PER_SECOND = 1.0
+"""The pace at which an issuer is asked, however fast its tokens die."""
+
 Post = Callable[[Mapping[str, str], bytes], Awaitable[Answer]]
 """Sends headers and a body to the issuer."""
 

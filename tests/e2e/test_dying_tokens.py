@@ -12,7 +12,7 @@ from tests.campaigns.process import Samples, scrape
 from tests.e2e.harness import configured, exporting, silent_simulation
 from tests.real.waiting import until
 
-DEATHS = 6
+DEATHS = 4
 TASKS = 20
 LOGINS = {
     "password": {"username": USERNAME, "password": PASSWORD, "domain_name": DOMAIN},

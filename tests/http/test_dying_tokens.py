@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from exporter.http import HttpClient, HttpSettings, HuaweiIam, OAuth2
-from exporter.http.tokens import SPARED
+from exporter.http.tokens import LOGINS_PER_SECOND, SPARED
 from exporter.secret import Secret
 from tests.http.fake_clock import FakeClock
 from tests.http.servers import Asked, answer, serve, until
@@ -125,6 +125,15 @@ async def test_a_token_may_die_before_it_is_used(given: Given) -> None:
         given.clock.seconds += EVERY
         assert await given.statuses() == {200}
     assert given.realm.issued == 1 + 5 * 2
+
+
+async def test_logins_keep_a_pace(given: Given) -> None:
+    """Where tokens die as fast as they are issued, requests wait until a second after the last login."""
+    began = given.clock.seconds
+    for _ in range(10):
+        assert await given.statuses() == {200}
+        given.realm.kill()
+    assert given.clock.seconds - began == pytest.approx(9 / LOGINS_PER_SECOND)
 
 
 async def test_an_api_that_takes_no_token_any_more_makes_no_flood_of_logins(given: Given) -> None:

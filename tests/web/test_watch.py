@@ -14,8 +14,10 @@ from exporter.watch import NotWatched, Patience, run, watch
 from exporter.web.application import build
 from exporter.web.server import Address, Server
 from exporter.web.views import TooManyTasks, UnknownSource
+from tests.http.servers import answer, says, serve
 from tests.web.fake_exporter import FakeExporter
 
+WATCHED = b'{"status": "success", "data": {"source": "epm", "new": ["1"], "known": []}}'
 IMPATIENT = Patience(in_all=0.0, between=0.01, per_try=5.0)
 PATIENT = Patience(in_all=10.0, between=0.01, per_try=5.0)
 
@@ -83,6 +85,16 @@ async def test_a_busy_exporter_is_asked_again(url: str, fake: FakeExporter) -> N
     await fake.asked.wait()
     fake.error = None
     assert await post == "epm: 1 new task watched"
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_an_exporter_behind_a_proxy_is_waited_for(status: int) -> None:
+    """While the exporter restarts its proxy answers, in words of its own; the ids are not lost for that."""
+    async with serve(says(answer(status, b"<html>"), answer(201, WATCHED))) as proxy:
+        assert await watch(proxy.url, "epm", ["1"], patience=PATIENT) == "epm: 1 new task watched"
+    async with serve(says(answer(status, b"<html>"))) as proxy:
+        with pytest.raises(NotWatched, match=rf"^{proxy.url} is not available now \({status}\)$"):
+            await watch(proxy.url, "epm", ["1"], patience=IMPATIENT)
 
 
 async def test_a_busy_exporter_is_given_up(url: str, fake: FakeExporter) -> None:
