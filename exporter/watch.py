@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ NO_LOGIN = HttpSettings(url="")
 _EXPECTED = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 _AWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 """What the exporter says while it is busy, and a proxy before it while it restarts."""
+_KEY = re.compile(r"set tls_config\.\w+")
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -151,7 +153,7 @@ async def _post(http: HttpSettings, path: str, body: bytes) -> Mapping[str, Any]
         try:
             answer = await client.request("POST", "watch", path, headers=_JSON, body=body)
         except (Unreachable, RateLimited, ServerFailed) as error:
-            raise _TryAgain(str(error)) from None
+            raise _TryAgain(_KEY.sub(r"\g<0> in --http.config.file", str(error))) from None
         except Unauthorized as error:
             raise NotWatched(str(error)) from None
         except SourceError as error:

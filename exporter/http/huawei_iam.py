@@ -28,7 +28,7 @@ class HuaweiIamTokens:
 
     def __init__(self, settings: HuaweiIam, post: Post, clock: Clock) -> None:
         self._settings = settings
-        self._endpoint = TokenEndpoint("huawei_iam", settings.endpoint.url, post)
+        self._endpoint = TokenEndpoint("huawei_iam", "auth_url", settings.endpoint.url, post)
         self._clock = clock
 
     async def issue(self) -> Issued:
@@ -47,7 +47,7 @@ class HuaweiIamTokens:
             raise self._endpoint.refusal(answer, _told(answer), (secret, json.dumps(secret)[1:-1]))
         token = answer.headers.get("X-Subject-Token", "")
         if not is_header_value(token):
-            raise self._endpoint.without_token("X-Subject-Token", "auth_url")
+            raise self._endpoint.without_token("X-Subject-Token")
         return Issued("X-Auth-Token", Secret(token), self._lifetime(answer))
 
     def _lifetime(self, answer: Answer) -> float:

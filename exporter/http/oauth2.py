@@ -26,7 +26,7 @@ class OAuth2Tokens:
 
     def __init__(self, settings: OAuth2, post: Post) -> None:
         self._settings = settings
-        self._endpoint = TokenEndpoint("oauth2", settings.endpoint.url, post)
+        self._endpoint = TokenEndpoint("oauth2", "token_url", settings.endpoint.url, post)
         has_secret = settings.client_secret or settings.client_secret_file
         self._ways: Sequence[_Way] = (_in_header, _in_form) if has_secret else (_by_certificate,)
 
@@ -63,7 +63,7 @@ class OAuth2Tokens:
         document = reading.mapping(reading.json_or_none(answer))
         token = document.get("access_token")
         if not is_header_value(token):
-            raise self._endpoint.without_token("access_token", "token_url")
+            raise self._endpoint.without_token("access_token")
         # "bearer" in any case, says RFC 6749 5.1; some servers want it as RFC 6750 writes it.
         kind = str(document.get("token_type") or "Bearer")
         word = "Bearer" if kind.lower() == "bearer" or not is_header_value(kind) else kind

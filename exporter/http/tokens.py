@@ -142,12 +142,14 @@ class TokenEndpoint:
 
     Args:
         block: the name of the configuration's block, to begin errors with.
+        key: what the address is called in the block.
         url: the endpoint's address.
         post: sends a request there.
     """
 
-    def __init__(self, block: str, url: str, post: Post) -> None:
+    def __init__(self, block: str, key: str, url: str, post: Post) -> None:
         self._block = block
+        self._key = key
         self._place = f"{block}: {place('POST', URL(url))}"
         self._post = post
 
@@ -162,9 +164,14 @@ class TokenEndpoint:
             return await self._post(headers, body)
         except (Rejected, Malformed) as error:
             # Theirs speak of one request; without a token no request can be made.
-            raise LoginRefused(f"{self._block}: {error}") from None
+            raise LoginRefused(self._in_block(error)) from None
         except SourceError as error:
-            raise type(error)(f"{self._block}: {error}", retry_after=error.retry_after) from None
+            raise type(error)(self._in_block(error), retry_after=error.retry_after) from None
+
+    def _in_block(self, error: SourceError) -> str:
+        """What the HTTP client says, the keys in its cures as they are called here."""
+        words = str(error).replace("check the url", f"check {self._key}")
+        return f"{self._block}: " + words.replace("set tls_config.", f"set {self._block}.tls_config.")
 
     def refusal(self, answer: Answer, told: str, secrets: Sequence[str]) -> SourceError:
         """The error for an answer that is no success.
@@ -182,14 +189,9 @@ class TokenEndpoint:
         kind = LoginRefused if is_refusal else type(error)
         return kind(f"{self._place}: {error}", retry_after=error.retry_after)
 
-    def without_token(self, expected: str, key: str) -> LoginRefused:
-        """The error for a success that holds no token; never repeats it, for it may hold one elsewhere.
-
-        Args:
-            expected: what would hold the token.
-            key: where the configuration tells the address.
-        """
-        return LoginRefused(f"{self._place}: the answer holds no {expected}; check {key}")
+    def without_token(self, expected: str) -> LoginRefused:
+        """The error for a success that holds no token; never repeats it, for it may hold one elsewhere."""
+        return LoginRefused(f"{self._place}: the answer holds no {expected}; check {self._key}")
 
 
 def is_success(answer: Answer) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 import socket
 import traceback
 from base64 import b64encode
@@ -23,11 +24,13 @@ from exporter.errors import (
     ServerFailed,
     SourceError,
     TimedOut,
+    TlsFailed,
     Unauthorized,
 )
-from exporter.http import MAX_PAUSE, HeaderValues, HttpClient, HttpSettings, OAuth2
+from exporter.http import MAX_PAUSE, HeaderValues, HttpClient, HttpSettings, OAuth2, TlsSettings
 from exporter.http.tokens import HOLD_AFTER_FAILURE, HOLD_AFTER_REFUSAL, RENEWED_BEFORE, SPARED
 from exporter.secret import Secret
+from tests.http.certificates import authority, signed
 from tests.http.fake_clock import FakeClock
 from tests.http.servers import (
     Asked,
@@ -487,6 +490,25 @@ async def test_the_token_endpoint_s_connection_is_not_kept() -> None:
         answered: Answer = await client.get("x", "/")
         await until(lambda: idp.closed == 1)
     assert answered.status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "cure"),
+    [
+        ("localhost", "set oauth2.tls_config.ca_file"),
+        ("127.0.0.1", "check token_url or set oauth2.tls_config.server_name"),
+    ],
+)
+async def test_cures_name_the_keys_of_the_block(tmp_path: Path, host: str, cure: str) -> None:
+    """Whoever reads the cure looks for the key where it is: in oauth2, and not in the source."""
+    ca = authority(tmp_path, "ca")
+    tls = TlsSettings(ca_file=ca.cert) if host != "localhost" else TlsSettings()
+    async with serve(says(issued()), tls=signed(ca, tmp_path, "idp").server_context()) as idp:
+        endpoint = HttpSettings(url=idp.url.replace("localhost", host), tls_config=tls)
+        settings = HttpSettings(url="http://api.invalid", oauth2=replace(OURS, endpoint=endpoint))
+        async with HttpClient(settings, clock=FakeClock()) as client:
+            with pytest.raises(TlsFailed, match=rf"^oauth2: POST https://\S+: .*; {re.escape(cure)}$"):
+                await client.get("x", "/")
 
 
 async def test_the_token_endpoint_has_a_proxy_of_its_own() -> None:

@@ -93,8 +93,14 @@ async def test_amtool_gets_in_with_the_same_file(folder: Path, port: int, passwo
 
 
 TRUSTED = f"{CA}basic_auth: {{username: ada, password: "
-UNKNOWN = "the server's certificate is not from an authority that is trusted; set tls_config.ca_file"
-ELSEWHERE = "the server's certificate is for another host; check the url or set tls_config.server_name"
+UNKNOWN = (
+    "the server's certificate is not from an authority that is trusted; "
+    "set tls_config.ca_file in --http.config.file"
+)
+ELSEWHERE = (
+    "the server's certificate is for another host; "
+    "check the url or set tls_config.server_name in --http.config.file"
+)
 
 
 @pytest.mark.parametrize(
