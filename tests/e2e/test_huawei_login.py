@@ -1,9 +1,10 @@
-"""Tokens that Huawei Cloud lets die early are replaced, and nobody hears of it."""
+"""Logging in to Huawei Cloud: tokens that die early are replaced unnoticed, a wrong key is noticed."""
 
 from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import ClientSession
 
 from exporter.demo.dataarts import Dataarts
 from exporter.demo.huawei import DOMAIN, KEY, LOGIN_PATH, PASSWORD, PROJECT, USERNAME
@@ -63,3 +64,25 @@ async def test_the_death_of_tokens_is_no_error(tmp_path: Path, login: dict[str, 
     assert answered(after, "401") >= DEATHS - 1
     assert counted(after, "asynctask_api_errors_total", reason="auth") == 0
     assert counted(after, "asynctask_source_up", api="dataarts") == 1
+
+
+async def test_a_wrong_key_is_one_line_and_one_reason(tmp_path: Path) -> None:
+    """The source fails for its credentials, says so in the words of the IAM, and logs in only once."""
+    async with silent_simulation() as simulation:
+        api, world = simulation.apis["dataarts"], simulation.worlds["dataarts"]
+        assert isinstance(api, Dataarts)
+        world.add("import_job", length=None)
+        await simulation.hand_over()
+        wrong = LOGINS["key"] | {"secret_key": "guess"}
+        async with exporting(logging_in(simulation, wrong), tmp_path) as exporter:
+
+            async def failed_twice() -> bool:
+                told = await scrape(exporter.url)
+                return counted(told, "asynctask_api_errors_total", reason="auth") >= 2
+
+            await until("two polls have failed", failed_twice)
+            async with ClientSession() as session, session.get(f"{exporter.url}/api/v1/sources") as answer:
+                (source,) = (await answer.json())["data"]["sources"]
+    place = f"huawei_iam: POST {source['url']}{LOGIN_PATH}"
+    assert source["last_error"] == f"{place}: HTTP 401: Authentication failed."
+    assert api.door.logins == 1
