@@ -14,7 +14,11 @@ RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem \
 COPY pyproject.toml README.md LICENSE /src/
 COPY exporter /src/exporter
 RUN /build/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir /dist /src \
-    && /build/bin/pip --python /opt/asynctask-exporter/bin/python install --quiet --no-index --no-deps /dist/*.whl
+    && /build/bin/pip --python /opt/asynctask-exporter/bin/python \
+        install --quiet --no-index --no-deps --find-links /dist asynctask-exporter
+# What is installed there, asked of the environment itself; the tool that asks stays behind, too.
+RUN mkdir /sbom && /build/bin/cyclonedx-py environment --output-reproducible \
+        --output-file /sbom/sbom.cdx.json /opt/asynctask-exporter/bin/python
 
 # Nothing is run here: whatever the building machine mounts for that leaves no trace in the image.
 FROM ${BASE}
@@ -24,8 +28,10 @@ LABEL org.opencontainers.image.title="asynctask-exporter" \
       org.opencontainers.image.description="Prometheus exporter and alerting sidecar for asynchronous tasks" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      io.github.asynctask-exporter.sbom="/usr/share/asynctask-exporter/sbom.cdx.json"
 COPY --from=build /opt/asynctask-exporter /opt/asynctask-exporter
+COPY --from=build /sbom /usr/share/asynctask-exporter
 COPY --from=build --chown=65534:65534 /data /data
 # By number, so that Kubernetes can see that it is not root.
 USER 65534:65534

@@ -11,7 +11,7 @@ KILLS ?= 200
 TASKS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stack test check format rules dashboards screenshots test-real test-image bench campaign-restart campaign-paging lock clean
+.PHONY: help setup demo stack test check format rules dashboards screenshots test-real test-image bench campaign-restart campaign-paging audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -87,6 +87,9 @@ campaign-restart: setup ## Kill the exporter KILLS times and compare its counter
 campaign-paging: setup ## Follow TASKS tasks to the pager, both ways, through all sorts of trouble
 	scripts/install-packages prometheus prometheus-alertmanager
 	$(BIN)/python -m tests.campaigns.paging --tasks $(TASKS)
+
+audit: setup ## Ask whether what is locked has known vulnerabilities; needs a service that answers
+	scripts/audit $(AUDIT)
 
 lock: setup ## Lock the requirements anew, with hashes
 	$(BIN)/python -m pip install --quiet uv
