@@ -1,10 +1,12 @@
 """The Kubernetes manifests: right by Kubernetes' own schemas, admitted as restricted pods, consistent."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -14,7 +16,7 @@ from deploy import rules
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "deploy/kubernetes"
 OPERATORS = {"ServiceMonitor", "PrometheusRule"}
-"""Custom resources, which Kubernetes' schemas do not know."""
+"""Custom resources, which Kubernetes' schemas do not know; tests/deploy/documents has the operator's."""
 VERSIONS = ("1.30", "1.37")
 """The oldest and the newest Kubernetes that the manifests are held against."""
 
@@ -178,9 +180,46 @@ def test_rules_are_those_of_prometheus(tmp_path: Path) -> None:
     assert said.returncode == 0, said.stdout + said.stderr
 
 
+def operators(kind: str) -> dict[str, Any]:
+    """The operator's schema of a kind."""
+    path = Path(__file__).parent / f"documents/{kind.lower()}-v1.json"
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def strict(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    """The schema with unknown keys refused, as by an API server that is asked to be strict."""
+    if isinstance(schema, str):
+        return schema.replace("^(?i)", "(?i)^")  # Go takes flags within a pattern, Python at its begin.
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: strict(inner) for key, inner in schema.items()}
+    return {"additionalProperties": False, **closed} if isinstance(schema.get("properties"), dict) else closed
+
+
 @pytest.mark.parametrize("kind", sorted(OPERATORS))
-def test_custom_resources_are_of_the_operator(kind: str) -> None:
-    """What no schema here knows has at least the operator's version and the fields that it requires."""
+def test_custom_resource_follows_the_schema(kind: str) -> None:
+    """The operator's own schema, with unknown keys refused, accepts the manifest."""
     assert MANIFESTS[kind]["apiVersion"] == "monitoring.coreos.com/v1"
-    required = {"ServiceMonitor": {"selector", "endpoints"}, "PrometheusRule": {"groups"}}
-    assert spec(kind).keys() == required[kind]
+    jsonschema.validate(MANIFESTS[kind], strict(operators(kind)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        ("ServiceMonitor", "endpoints", "endpoint"),
+        ("ServiceMonitor", "interval: 15s", "intervall: 15s"),
+        ("ServiceMonitor", "interval: 15s", "interval: 15 s"),
+        ("ServiceMonitor", "matchLabels", "matchLabel"),
+        ("PrometheusRule", "severity: critical", "severity: 1"),
+        ("PrometheusRule", "  expr:", "  expression:"),
+    ],
+)
+def test_operators_schema_refuses_mistakes(kind: str, right: str, wrong: str) -> None:
+    """The operator's schemas are real: a misspelled key or a value of another kind is refused."""
+    text = yaml.safe_dump(MANIFESTS[kind])
+    assert right in text
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(text.replace(right, wrong, 1)), strict(operators(kind)))
