@@ -1,11 +1,13 @@
-"""The compose file: what it mounts is there, and its own configurations are right and like those shipped."""
+"""The compose file: right by its schema, and what it mounts is there, right, and like what is shipped."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -35,6 +37,35 @@ def volumes() -> set[str]:
     """The named volumes that services keep their data in."""
     told = [mount.split(":")[0] for service in services().values() for mount in service["volumes"]]
     return {name for name in told if not name.startswith(".")}
+
+
+def validate(document: object) -> None:
+    """Hold a document against the Compose Specification's own schema, which refuses unknown keys."""
+    path = Path(__file__).parent / "documents/compose-spec.json"
+    jsonschema.Draft7Validator(json.loads(path.read_text(encoding="utf-8"))).validate(document)
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "demo.yaml"])
+def test_file_follows_the_schema(name: str) -> None:
+    """The file is what the Compose Specification allows."""
+    validate(load(HERE / name))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("read_only:", "readonly:"),
+        ("read_only: true", "read_only: [true]"),
+        ("cap_drop: [ALL]", "cap_drop: ALL"),
+        ("services:", "service:"),
+    ],
+)
+def test_schema_refuses_mistakes(right: str, wrong: str) -> None:
+    """The schema is real: a misspelled key or a value of another kind is refused."""
+    text = (HERE / "compose.yaml").read_text(encoding="utf-8")
+    assert right in text
+    with pytest.raises(jsonschema.ValidationError):
+        validate(yaml.safe_load(text.replace(right, wrong, 1)))
 
 
 def test_services_are_the_four() -> None:
