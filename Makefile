@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PULP := .cache/pulp-venv
 IMAGE_BASE := .cache/image-base.tar
+SYSTEMD_BASE := .cache/systemd-base.tar
 SEED ?= 7
 SPEED ?= 1
 KILLS ?= 200
@@ -74,7 +75,11 @@ $(IMAGE_BASE): tests_image/make-base
 	scripts/install-packages debootstrap
 	tests_image/make-base $@
 
-test-image: setup $(IMAGE_BASE) ## Build the image without a container engine and run it; as root
+$(SYSTEMD_BASE): tests_image/make-base
+	scripts/install-packages debootstrap
+	tests_image/make-base $@ systemd
+
+test-image: setup $(IMAGE_BASE) $(SYSTEMD_BASE) ## Build the image without a container engine, run it, and the service by systemd; as root
 	scripts/install-packages buildah iproute2
 	$(BIN)/python -m pytest tests_image --override-ini timeout=600
 
