@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.pool import StaticPool
 
 from exporter.errors import StorageError
 from exporter.store import schema
 
+_log = structlog.get_logger()
 FILE = "ledger.sqlite3"
 LOCK = "ledger.lock"
 APPLICATION_ID = 0x41544558
@@ -123,10 +125,13 @@ def set_up(connection: Connection) -> None:
     if not inspect(connection).has_table(schema.meta.name):
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
         schema.create(connection)
+        if file := connection.engine.url.database:  # Whoever expects an old one shall not have to guess.
+            _log.info("Began a new ledger", file=file)
         return
     version = int(schema.get_meta(connection, "schema_version") or 1)
     if version < schema.VERSION:
         schema.migrate(connection, version)
+        _log.info("Brought the ledger to this version's schema", before=version, now=schema.VERSION)
 
 
 def _broken(file: Path, what: str) -> StorageError:

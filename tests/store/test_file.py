@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.schema import CreateTable
+from structlog.testing import capture_logs
 
 from exporter.errors import StorageError
 from exporter.model import Status, WatchedId
@@ -219,6 +220,16 @@ async def test_a_migrated_file_has_the_tables_of_a_new_one(tmp_path: Path) -> No
         async with opened(path):
             found.append(query(path, columns) + query(path, "SELECT name FROM sqlite_master ORDER BY 1"))
     assert found[0] == found[1]
+
+
+async def test_a_start_tells_whether_the_ledger_is_new(tmp_path: Path) -> None:
+    """So that a lost volume, or a copy without its log, does not pass for the ledger that it was."""
+    said = []
+    for path in (tmp_path, tmp_path):
+        with capture_logs() as logs:
+            async with opened(path):
+                said.append([(log["event"], log["file"]) for log in logs if "file" in log])
+    assert said == [[("Began a new ledger", str(tmp_path / sqlite.FILE))], []]
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
