@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from exporter import pauses
+
 
 def measure(function: str, **arguments: object) -> Any:  # noqa: ANN401 - what the function returns, as JSON
     """Call a function of this package, such as ``polls:ours``, in a new process; return what it returns."""
@@ -15,6 +17,7 @@ def measure(function: str, **arguments: object) -> Any:  # noqa: ANN401 - what t
 
 
 def _main(function: str, arguments: str) -> None:
+    pauses.shorten()  # As the program does.
     module, _, name = function.partition(":")
     found = getattr(import_module(f"bench.{module}"), name)(**json.loads(arguments))
     sys.stdout.write(json.dumps(found) + "\n")

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import structlog
 
-from exporter import __version__, config, log, watch
+from exporter import __version__, config, log, pauses, watch
 from exporter.app import App, Flags, Front
 from exporter.config.units import parse_duration
 from exporter.errors import ConfigError, ExporterError
@@ -342,6 +342,7 @@ def _run_until_signalled(
     work: Callable[[], Coroutine[Any, Any, None]], reload: Callable[[], None] | None = None
 ) -> int:
     """Run until the work ends, or SIGTERM or SIGINT ends it; SIGHUP reloads what can be reloaded."""
+    pauses.shorten()
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
         return runner.run(_until_signalled(work, reload))
 
