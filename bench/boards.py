@@ -26,7 +26,7 @@ def task(task_id: int, began: datetime, status: Status = Status.RUNNING) -> Task
         status=status,
         word="R",
         operation="import",
-        progress=answer % 100 / 100,
+        progress=answer % 97 / 100,
         started_at=began,
         finished_at=None if status is Status.RUNNING else datetime.now(began.tzinfo),
         message="Processing records...",
@@ -36,10 +36,13 @@ def task(task_id: int, began: datetime, status: Status = Status.RUNNING) -> Task
 
 
 def tell(board: Board, ids: Iterable[int]) -> None:
-    """Let these tasks move on."""
+    """Let these tasks begin, or move on."""
     now = CLOCK.moment()
     for task_id in ids:
-        board.apply(task(task_id, now.wall - timedelta(seconds=10 + task_id % 3000)), sighting(now))
+        known = board.get(str(task_id))
+        began = known.task.started_at if known is not None else None
+        began = began or now.wall - timedelta(seconds=10 + task_id % 3000)
+        board.apply(task(task_id, began), sighting(now))
 
 
 def sighting(now: Moment) -> Sighting:

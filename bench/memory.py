@@ -1,6 +1,5 @@
 """Memory: by watched task, at 10,000, and after a million tasks have come and gone."""
 
-import gc
 import json
 import tempfile
 import time
@@ -111,7 +110,7 @@ def whole(url: str, listed: int, environ: Mapping[str, str]) -> int:
 
 
 def _resident() -> int:
-    gc.collect()
+    """As it is: the program does not collect garbage for the occasion either."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 

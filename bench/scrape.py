@@ -19,7 +19,7 @@ from exporter.store.board import Board
 
 _OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 _FORMS = {"text": "", "OpenMetrics": _OPENMETRICS}
-_LEVEL = 5
+_LEVEL = 3
 """The compression that the web layer uses."""
 _SCRAPES = 8
 _QUARTER = 4
@@ -95,7 +95,7 @@ def run(runs: int) -> Sequence[Figure]:
     for _ in range(runs):
         ours_found.append(measure("scrape:ours", tasks=10_000, scrapes=_SCRAPES))
         theirs.append(measure("scrape:peer", tasks=10_000))
-        many_found.append(measure("scrape:many", tasks=100_000, scrapes=2))
+        many_found.append(measure("scrape:many", tasks=100_000, scrapes=_SCRAPES))
     return [*_against_peer(ours_found, theirs), *_tails(ours_found), *_growth(ours_found, many_found)]
 
 
