@@ -79,7 +79,9 @@ class Scraping:
 
 def _shown(tasks: SourceTasks, ended: Collection[Key]) -> set[Key]:
     """The ends that were shown: not the failures that ``max_task_series`` has left without series."""
-    failed = {_key(entry) for entry in tasks.candidates if entry.task.status.is_failed}
+    if not tasks.dropped:
+        return set(ended)
+    failed = {_key(entry) for entry in tasks.failed}
     return set(ended) - (failed - {_key(entry) for entry in tasks.shown})
 
 

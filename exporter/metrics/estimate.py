@@ -44,9 +44,9 @@ def _by_history(elapsed: float, durations: Sequence[float]) -> float | None:
     """The median of what was left at this age to those earlier runs that took longer."""
     if len(durations) < _LEAST_DURATIONS:
         return None
-    longer = durations[bisect_right(durations, elapsed) :]
+    first = bisect_right(durations, elapsed)
+    longer = len(durations) - first
     if not longer:
         return None
-    middle = len(longer) // 2
-    median = longer[middle] if len(longer) % 2 else (longer[middle - 1] + longer[middle]) / 2
-    return median - elapsed
+    lower, upper = durations[first + (longer - 1) // 2], durations[first + longer // 2]
+    return (lower + upper) / 2 - elapsed

@@ -5,12 +5,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from heapq import nlargest
 from operator import attrgetter
+from typing import Any
 
 from exporter.clock import Moment
 from exporter.metrics.estimate import estimated_end
 from exporter.metrics.family import Labels, Metric, Sample
-from exporter.model import Status
+from exporter.model import Status, Subtask
 from exporter.store.board import Board
 from exporter.store.entry import Entry, entered
 from exporter.store.totals import Totals
@@ -64,23 +66,45 @@ class SourceTasks:
         return sorted({operation for operation, _ in self.counts}.union(self.view.operations))
 
     @cached_property
-    def candidates(self) -> Sequence[Entry]:
-        """The runs that are worth series of their own: current ones, and failed ones before them."""
-        failed = (entry for entry in self.past if entry.task.status.is_failed)
-        return (*self.current.values(), *failed)
+    def past_failures(self) -> Sequence[Entry]:
+        """The earlier runs that failed."""
+        return [entry for entry in self.past if entry.task.status.is_failed]
+
+    @cached_property
+    def ranks(self) -> Sequence[Sequence[Entry]]:
+        """The runs that are worth series of their own, those that are worth most first."""
+        ranks: tuple[list[Entry], ...] = ([], [], [], [])
+        for (_, status), group in self.groups.items():
+            ranks[_rank(status)].extend(group)
+        ranks[_rank(Status.ERROR)].extend(self.past_failures)
+        return ranks
 
     @cached_property
     def shown(self) -> Sequence[Entry]:
-        """The runs that have series of their own."""
-        newest_first = sorted(self.candidates, key=_entered, reverse=True)
-        return sorted(newest_first, key=_rank)[: self.view.max_task_series]
+        """The runs that have series of their own: of the last rank that has room, the newest."""
+        shown: list[Entry] = []
+        for runs in self.ranks:
+            room = self.view.max_task_series - len(shown)
+            shown += runs if len(runs) <= room else nlargest(room, runs, key=_entered)
+        return shown
+
+    @property
+    def dropped(self) -> int:
+        """How many of them have none."""
+        return sum(map(len, self.ranks)) - len(self.shown)
+
+    @property
+    def failed(self) -> Sequence[Entry]:
+        """The runs that failed, current ones and those before them."""
+        return self.ranks[_rank(Status.ERROR)]
 
     @cached_property
-    def shown_current(self) -> Sequence[Entry]:
-        """The current runs among these."""
-        if not self.past:
-            return self.shown
-        return [entry for entry in self.shown if self.current.get(entry.task.id) is entry]
+    def shown_current(self) -> Mapping[str, Entry]:
+        """The current runs among these, by id."""
+        if not self.dropped:
+            return self.current
+        shown = ((entry.task.id, entry) for entry in self.shown)
+        return {task_id: entry for task_id, entry in shown if self.current.get(task_id) is entry}
 
     @cached_property
     def rising_durations(self) -> Mapping[str, Sequence[float]]:
@@ -109,13 +133,11 @@ def take(view: SourceView, totals: Totals, now: Moment) -> SourceTasks:
     )
 
 
-def _entered(entry: Entry) -> float:
-    return entry.since.mono
+_entered = attrgetter("since.mono")
 
 
-def _rank(entry: Entry) -> int:
+def _rank(status: Status) -> int:
     """Running tasks come first, then other unfinished ones, failed ones, the rest."""
-    status = entry.task.status
     if status is Status.RUNNING:
         return 0
     if not status.is_final:
@@ -137,8 +159,7 @@ def _oldest(source: SourceTasks) -> Iterator[Sample]:
 
 
 def _stalled(source: SourceTasks) -> Iterator[Sample]:
-    is_stalled, now = source.view.board.is_stalled, source.now
-    return source.by_operation(entry for entry in source.current.values() if is_stalled(entry, now))
+    return source.by_operation(source.view.board.stalled(source.current.values(), source.now))
 
 
 def _overdue(source: SourceTasks) -> Iterator[Sample]:
@@ -151,12 +172,14 @@ def _overdue(source: SourceTasks) -> Iterator[Sample]:
 class OfEach:
     """Tells the samples of one current run after the other, each from its entry alone.
 
-    Entries never change, so what was written of one holds for as long as it is on the board.
+    What they depend on is read first: as long as it is the same, so are they.
     """
 
-    tell: Callable[[Entry], Sequence[tuple[Labels, float]]]
-    """Tells the label values beyond source, operation and task id, and the numbers."""
-    entries: Callable[[SourceTasks], Sequence[Entry]] = attrgetter("shown_current")
+    read: Callable[[Entry], Any]
+    """Reads from an entry what it is that is told."""
+    tell: Callable[[Any], Sequence[tuple[Labels, float]]]
+    """Tells what was read: label values beyond source, operation and task id, and numbers."""
+    entries: Callable[[SourceTasks], Iterable[Entry]] = lambda source: source.shown_current.values()
     """The runs to tell of."""
 
     def __call__(self, source: SourceTasks) -> Iterator[Sample]:
@@ -164,57 +187,39 @@ class OfEach:
         samples = {
             (source.view.name, entry.task.operation, entry.task.id, *labels): number
             for entry in self.entries(source)
-            for labels, number in self.tell(entry)
+            for labels, number in self.tell(self.read(entry))
         }
         return iter(samples.items())
 
 
-def _info(entry: Entry) -> Sequence[tuple[Labels, float]]:
-    return (((entry.task.name, entry.task.parent_id), 1),)
+def _one(labels: Labels) -> Sequence[tuple[Labels, float]]:
+    return ((labels, 1),)
 
 
-def _status(entry: Entry) -> Sequence[tuple[Labels, float]]:
-    return (((entry.task.status.value,), 1),)
+def _status(status: Status) -> Sequence[tuple[Labels, float]]:
+    return (((status.value,), 1),)
 
 
-def _number_of_each(value: Callable[[Entry], float | None]) -> OfEach:
-    """Tell a number of each run that has it; a missing number is no sample."""
-
-    def tell(entry: Entry) -> Sequence[tuple[Labels, float]]:
-        number = value(entry)
-        return () if number is None else (((), number),)
-
-    return OfEach(tell)
+def _number(number: float | None) -> Sequence[tuple[Labels, float]]:
+    """Tell a number; a missing one is no sample."""
+    return () if number is None else (((), number),)
 
 
-def _progress(entry: Entry) -> float | None:
-    return entry.task.progress
+def _time(at: datetime | None) -> Sequence[tuple[Labels, float]]:
+    return () if at is None else (((), at.timestamp()),)
 
 
 def _began(entry: Entry) -> datetime | None:
     return entry.task.started_at or (entry.running.wall if entry.running is not None else None)
 
 
-def _start(entry: Entry) -> float | None:
-    began = _began(entry)
-    return None if began is None else began.timestamp()
+def _ended(entry: Entry) -> datetime | None:
+    return entry.task.finished_at or (entry.ended.wall if entry.ended is not None else None)
 
 
-def _end(entry: Entry) -> float | None:
-    ended = entry.task.finished_at or (entry.ended.wall if entry.ended is not None else None)
-    return None if ended is None else ended.timestamp()
-
-
-def _last_change(entry: Entry) -> float:
-    return entry.moved.wall.timestamp()
-
-
-def _processed(entry: Entry) -> float | None:
-    return entry.task.processed
-
-
-def _expected(entry: Entry) -> float | None:
-    return entry.task.expected
+def _parts(subtasks: Sequence[Subtask]) -> Sequence[tuple[Labels, float]]:
+    counts = Counter(subtask.status for subtask in subtasks)
+    return [((status.value,), count) for status, count in sorted(counts.items())]
 
 
 def estimate(source: SourceTasks, entry: Entry) -> float | None:
@@ -228,21 +233,14 @@ def estimate(source: SourceTasks, entry: Entry) -> float | None:
 
 
 def _estimated_end(source: SourceTasks) -> Iterator[Sample]:
-    for entry in source.shown_current:
+    for entry in source.shown_current.values():
         end = estimate(source, entry)
         if end is not None:
             yield (source.view.name, entry.task.operation, entry.task.id), end
 
 
-def _subtasks(entry: Entry) -> Sequence[tuple[Labels, float]]:
-    if not entry.task.subtasks:
-        return ()
-    counts = Counter(subtask.status for subtask in entry.task.subtasks)
-    return [((status.value,), count) for status, count in sorted(counts.items())]
-
-
 def _dropped(source: SourceTasks) -> Iterator[Sample]:
-    yield (source.view.name,), len(source.candidates) - len(source.shown)
+    yield (source.view.name,), source.dropped
 
 
 _OPERATION = ("source", "operation")
@@ -284,42 +282,42 @@ METRICS: tuple[Metric[SourceTasks], ...] = (
         "gauge",
         (*_TASK, "name", "parent_id"),
         "What a task is called, and the task that it is part of.",
-        OfEach(_info),
+        OfEach(attrgetter("task.name", "task.parent_id"), _one),
     ),
     Metric(
         TASK_STATUS,
         "gauge",
         (*_TASK, "status"),
         "1 for a task's present status, and for the failure of an earlier run that ended lately.",
-        OfEach(_status, attrgetter("shown")),
+        OfEach(attrgetter("task.status"), _status, attrgetter("shown")),
     ),
     Metric(
         "asynctask_task_progress_ratio",
         "gauge",
         _TASK,
         "How far a task is, from 0 to 1.",
-        _number_of_each(_progress),
+        OfEach(attrgetter("task.progress"), _number),
     ),
     Metric(
         "asynctask_task_start_timestamp_seconds",
         "gauge",
         _TASK,
         "When a task began to run: by its API, or when it was first seen running.",
-        _number_of_each(_start),
+        OfEach(_began, _time),
     ),
     Metric(
         "asynctask_task_end_timestamp_seconds",
         "gauge",
         _TASK,
         "When a task ended: by its API, or when it was first seen ended.",
-        _number_of_each(_end),
+        OfEach(_ended, _time),
     ),
     Metric(
         "asynctask_task_last_change_timestamp_seconds",
         "gauge",
         _TASK,
         "When a task's progress or status was last seen to change.",
-        _number_of_each(_last_change),
+        OfEach(attrgetter("moved.wall"), _time),
     ),
     Metric(
         ESTIMATED_END,
@@ -333,21 +331,21 @@ METRICS: tuple[Metric[SourceTasks], ...] = (
         "gauge",
         _TASK,
         "Records that a task has done.",
-        _number_of_each(_processed),
+        OfEach(attrgetter("task.processed"), _number),
     ),
     Metric(
         "asynctask_task_records_expected",
         "gauge",
         _TASK,
         "Records that a task has to do in all.",
-        _number_of_each(_expected),
+        OfEach(attrgetter("task.expected"), _number),
     ),
     Metric(
         "asynctask_task_subtasks",
         "gauge",
         (*_TASK, "status"),
         "Parts of a task by status; only statuses that occur.",
-        OfEach(_subtasks),
+        OfEach(attrgetter("task.subtasks"), _parts),
     ),
     Metric(
         "asynctask_series_dropped",

@@ -18,6 +18,7 @@ from exporter.store.totals import Exemplar
 _go_number: Callable[[float], str] = floatToGoString
 _PLAIN = 1_000_000
 """From here on, Go writes numbers with an exponent; below it, as Python does."""
+_BILLION = 1_000_000_000
 _MOST_EXEMPLAR_CHARACTERS = 128
 """The limit of OpenMetrics 1.0 for an exemplar's label names and values together."""
 
@@ -40,12 +41,22 @@ class Format(Enum):
 class WrittenFamily(Family):
     """A family of gauges whose samples are written already; both formats write gauges alike."""
 
-    lines: Sequence[str]
+    texts: Sequence[bytes]
 
 
 def number(value: float) -> str:
     """Write a number as Prometheus writes it."""
-    return repr(float(value)) if -_PLAIN < value < _PLAIN else _go_number(value)
+    if -_PLAIN < value < _PLAIN:
+        return repr(float(value))
+    if _BILLION <= value < 10 * _BILLION:  # The times of this century are so.
+        digits = repr(float(value))
+        return f"{digits[0]}.{digits[1:10]}{digits[11:]}".rstrip("0.") + "e+09"
+    return _go_number(value)
+
+
+def encoded(text: str) -> bytes:
+    """Encode a text; what is no Unicode in a label (a lone surrogate) becomes a question mark."""
+    return text.encode("utf-8", "replace")
 
 
 def negotiate(accept: str) -> Format:
@@ -67,29 +78,29 @@ def negotiate(accept: str) -> Format:
 
 
 def write(families: Iterable[Family], form: Format) -> bytes:
-    """Write them all; what is no Unicode in a label (a lone surrogate) becomes a question mark."""
+    """Write them all."""
     parts: list[bytes] = []
     for family in families:
-        # One family after the other: what is encoded in one piece holds up the event loop.
-        text = "".join((*_header(family, form), *_samples(family, form)))
-        parts.append(text.encode("utf-8", "replace"))
+        parts.append(encoded(_header(family, form)))
+        parts += _samples(family, form)
     if form.is_openmetrics:
         parts.append(b"# EOF\n")
     return b"".join(parts)
 
 
-def _samples(family: Family, form: Format) -> Iterable[str]:
+def _samples(family: Family, form: Format) -> Iterable[bytes]:
     if isinstance(family, WrittenFamily):
-        return family.lines
-    return _histogram(family, form) if family.kind == "histogram" else _numbers(family)
+        return family.texts
+    # One family after the other: what is encoded in one piece holds up the event loop.
+    return (encoded("".join(_histogram(family, form) if family.kind == "histogram" else _numbers(family))),)
 
 
-def _header(family: Family, form: Format) -> tuple[str, str]:
+def _header(family: Family, form: Format) -> str:
     name = family.name.removesuffix("_total") if form.is_openmetrics else family.name
     text = family.help.replace("\\", r"\\").replace("\n", r"\n")
     if form.is_openmetrics:
         text = text.replace('"', r"\"")
-    return f"# HELP {name} {text}\n", f"# TYPE {name} {family.kind}\n"
+    return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n"
 
 
 def _numbers(family: Family) -> Iterator[str]:

@@ -12,25 +12,14 @@ from datetime import datetime
 from operator import attrgetter
 
 from exporter.clock import Moment
-from exporter.model import Status, Task, Transition, WatchedId
+from exporter.model import FINAL, Status, Task, Transition, WatchedId
 from exporter.store.entry import BoardRules, Entry, Key, Sighting, age, duration, queued, recalled
+from exporter.store.page import Written
 
 _MERGED = ("created_at", "ready_at", "started_at", "expected", "name", "run")
 """What a task does not lose when a later answer leaves it out."""
 _merged = attrgetter(*_MERGED)
 _NUMBERED = re.compile(r"#\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """What was written of a run: it holds until the run changes, or its time is up."""
-
-    entry: Entry
-    own: tuple[str, ...]
-    """The source's own labels that it was written with."""
-    lines: tuple[str, ...]
-    until: float
-    """In seconds of the monotonic clock."""
 
 
 @dataclass(slots=True)
@@ -39,8 +28,8 @@ class Board:
 
     source: str
     rules: BoardRules
-    texts: dict[str, Text] = field(default_factory=dict)
-    """What the metrics wrote of the current runs when they were last told, by task id; for them to keep."""
+    written: Written = field(default_factory=Written)
+    """What the metrics wrote of the current runs when they were last told; for them to keep."""
     _current: dict[str, Entry] = field(default_factory=dict)
     _past: dict[Key, Entry] = field(default_factory=dict)
     _counted: dict[str, set[str]] = field(default_factory=dict)
@@ -74,7 +63,7 @@ class Board:
 
     def unfinished(self) -> Iterator[Entry]:
         """The runs that have not ended."""
-        return (entry for entry in self._current.values() if not entry.task.status.is_final)
+        return (entry for entry in self._current.values() if entry.task.status not in FINAL)
 
     def apply(self, task: Task, seen: Sighting) -> Transition | None:
         """Take in what an API told about a task; return what is news about it, if anything."""
@@ -143,8 +132,12 @@ class Board:
 
     def is_stalled(self, entry: Entry, now: Moment) -> bool:
         """Whether a running task's progress has not moved for ``stalled_after``."""
-        running = entry.task.status is Status.RUNNING
-        return running and now.mono - entry.moved.mono >= self.rules.stalled_after.total_seconds()
+        return bool(self.stalled((entry,), now))
+
+    def stalled(self, entries: Iterable[Entry], now: Moment) -> list[Entry]:
+        """Those of these runs that are stalled."""
+        last = now.mono - self.rules.stalled_after.total_seconds()
+        return [e for e in entries if e.moved.mono <= last and e.task.status is Status.RUNNING]
 
     def is_overdue(self, entry: Entry, now: Moment) -> bool:
         """Whether an unfinished task is older than ``deadline``."""

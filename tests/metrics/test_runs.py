@@ -11,6 +11,7 @@ from exporter.metrics import tasks
 from exporter.metrics.exposition import Snapshot, families, snapshot
 from exporter.metrics.family import collect
 from exporter.metrics.own import ExporterStats
+from exporter.metrics.pages import COLUMNS
 from exporter.metrics.tasks import SourceView
 from exporter.metrics.text import Format, write
 from exporter.model import Status, Subtask, Task
@@ -65,7 +66,11 @@ def written_anew(of: Snapshot) -> dict[str, list[bytes]]:
 
 @given(
     told=st.lists(some_tasks, min_size=1, max_size=8),
-    own=st.lists(st.fixed_dictionaries({}, optional={"team": texts, "name": texts}), min_size=1, max_size=3),
+    own=st.lists(
+        st.fixed_dictionaries({}, optional={"team": texts, "name": texts, "shift": texts}),
+        min_size=1,
+        max_size=3,
+    ),
     cap=st.integers(0, 4),
 )
 def test_what_is_kept_is_what_would_be_written_anew(
@@ -90,3 +95,60 @@ def test_an_estimate_is_written_anew_in_time() -> None:
     assert written(taken(board, {}, 109))[name] == first
     late = taken(board, {}, 111)
     assert written(late)[name] == written_anew(late)[name] != first
+
+
+def test_tasks_come_and_go_on_many_pages() -> None:
+    """Gaps, tasks that come back into theirs, pages that empty and new ones: always what is on the board."""
+    board = Board("epm", BoardRules())
+    everybody = range(2_000)
+    for second, (told, dropped) in enumerate(
+        [
+            (everybody, ()),
+            ((), everybody[100:400]),
+            (everybody[300:350], everybody[1_000:1_500]),
+            ((), everybody[500:900]),
+            ((), everybody[1_600:1_900]),
+            (everybody, ()),
+            ((), everybody),
+            (everybody[:3], ()),
+        ]
+    ):
+        for number in told:
+            running = Task(id=str(number), status=Status.RUNNING, processed=second)
+            board.apply(running, Sighting(at=moment(second), asked=second, wanted=True))
+        for number in dropped:
+            board.drop(str(number))
+        now = taken(board, {}, second, cap=10_000)
+        ours, anew = written(now), written_anew(now)
+        assert [name for name in anew if ours[name] != anew[name]] == []
+
+
+def test_what_holds_is_not_written_again() -> None:
+    """A task that moves keeps the lines that tell the same; a page where nothing has moved is kept whole."""
+    board = Board("epm", BoardRules())
+    for number in range(600):
+        half = Task(id=str(number), status=Status.RUNNING, progress=0.5, started_at=EPOCH)
+        board.apply(half, Sighting(at=moment(100), asked=100, wanted=True))
+    written(taken(board, {}, 100, cap=1_000))
+    first, *others = board.written.pages
+    board.apply(
+        Task(id="1", status=Status.RUNNING, progress=0.6), Sighting(at=moment(101), asked=101, wanted=True)
+    )
+    written(taken(board, {}, 101, cap=1_000))
+    moved, *rest = board.written.pages
+    assert all(page is other for page, other in zip(rest, others, strict=True))
+    anew = [now is not then for now, then in zip(moved.columns, first.columns, strict=True)]
+    assert [metric.name for metric in COLUMNS if anew[COLUMNS.index(metric)]] == [
+        "asynctask_task_progress_ratio",
+        "asynctask_task_last_change_timestamp_seconds",
+        tasks.ESTIMATED_END,
+    ]
+
+
+def test_another_name_for_a_label_is_written_anew() -> None:
+    """Even where the value is the same."""
+    board = Board("epm", BoardRules())
+    board.apply(Task(id="1", status=Status.RUNNING), Sighting(at=moment(0), asked=0, wanted=True))
+    written(taken(board, {"team": "a"}, 1))
+    renamed = taken(board, {"shift": "a"}, 1)
+    assert written(renamed) == written_anew(renamed)
