@@ -6,7 +6,6 @@ All of this is SQL, to be run by ``Ledger.transact``.
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select
@@ -14,7 +13,8 @@ from sqlalchemy import Connection, and_, delete, select
 from exporter.model import Status
 from exporter.store.alert import Alert
 from exporter.store.jsontext import entry_from_json
-from exporter.store.schema import Row, alerts, entries, put, stamp, take, time
+from exporter.store.prepared import Values
+from exporter.store.schema import alerts, entries, put, stamp, take, time
 
 _TIMES = ("ended_at", "starts_at", "accepted_at", "acknowledged_at", "resolved_at")
 _TEXTS = ("labels", "annotations")
@@ -56,15 +56,11 @@ def _status(entry: str) -> Status | None:
         return None
 
 
-def _row(alert: Alert) -> Row:
-    row: dict[str, Any] = asdict(alert)
-    times: dict[str, datetime | None] = {name: row[name] for name in _TIMES}
-    return {
-        **row,
-        **{name: json.dumps(row[name]) for name in _TEXTS},
-        **{name: None if at is None else stamp(at) for name, at in times.items()},
-        "status": alert.status.value,
-    }
+def _row(alert: Alert) -> Values:
+    row: dict[str, Any] = asdict(alert) | {"status": alert.status.value}
+    row |= {name: json.dumps(row[name]) for name in _TEXTS}
+    row |= {name: None if row[name] is None else stamp(row[name]) for name in _TIMES}
+    return tuple(row[column.name] for column in alerts.columns)
 
 
 def _alert(row: dict[str, Any]) -> Alert:

@@ -1,27 +1,36 @@
 """The runs in the database: which of them are news, so that each is counted once."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, false, select, true
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BindParameter, ClauseElement, Connection, bindparam, delete, false, select, true
 
 from exporter.model import Status, Transition
 from exporter.store.jsontext import transition_to_json
+from exporter.store.prepared import Prepared, Values
 from exporter.store.schema import Row, insert, micros, outbox, runs, stamp
 from exporter.store.tally import Tally
 
-RunKey = tuple[str, str, str]
-"""Source, task id and run."""
+Id = tuple[str, str]
+"""Source and task id."""
+Wave = dict[Id, Transition]
 _RUN_KEY = ("source", "task_id", "run")
-_TOLD_AT_THE_END = ("counted", "status", "operation", "finished_at", "duration", "queued")
+_TOLD_AT_THE_END = ("status", "operation", "finished_at", "duration", "queued")
 _CHUNK = 500
 """How many ids go into one IN list."""
+_AT_ONCE = 200
+"""How many runs are looked up at once."""
+_IDS = [f"id_{number}" for number in range(_AT_ONCE)]
 
 
 def count(connection: Connection, transitions: Iterable[Transition], tally: Tally) -> list[Transition]:
-    """Write the runs of transitions and tally what is news; return what a notifier would tell."""
+    """Write the runs of transitions and tally what is news; return what a notifier would tell.
+
+    What is news is looked up before it is written, so nobody else may write in between: SQLite's transactions
+    begin with the lock for writing.
+    """
     return [news for wave in _waves(transitions) for news in _count_wave(connection, wave, tally)]
 
 
@@ -48,59 +57,65 @@ def fill_outbox(connection: Connection, news: Sequence[Transition]) -> None:
 
 def event_id(transition: Transition) -> str:
     """Name a piece of news: the same at every attempt and in every process."""
-    parts = [*_key(transition), transition.task.status.value]
+    parts = [transition.source, transition.task.id, transition.run, transition.task.status.value]
     return sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _waves(transitions: Iterable[Transition]) -> Iterator[list[Transition]]:
-    """Split transitions so that no id comes twice in one wave.
-
-    One statement writes a whole wave, and knows no order among its rows.
-    """
-    wave: list[Transition] = []
-    ids: set[tuple[str, str]] = set()
+def _waves(transitions: Iterable[Transition]) -> Iterator[Wave]:
+    """Split transitions so that no id comes twice in one wave: it is looked up before it is written."""
+    wave: Wave = {}
     for transition in transitions:
-        key = (transition.source, transition.task.id)
-        if key in ids:
+        key = transition.source, transition.task.id
+        if key in wave:
             yield wave
-            wave, ids = [], set()
-        wave.append(transition)
-        ids.add(key)
+            wave = {}
+        wave[key] = transition
     yield wave
 
 
-def _count_wave(connection: Connection, wave: Sequence[Transition], tally: Tally) -> list[Transition]:
-    opened = _insert_opened(connection, [t for t in wave if t.opens and not t.counts])
-    ended = _insert_ended(connection, [t for t in wave if t.counts])
-    _insert_history(connection, [t for t in wave if _is_history(t)])
-    _delete_renamed(connection, [t for t in wave if _is_close(t) and not ended.get(_key(t))])
-    for transition in wave:
-        if transition.counts:
-            _tally_end(transition, ended, tally)
-        elif _key(transition) in opened or not transition.opens:
-            _tally_change(transition, tally)
-    return [t for t in wave if _is_amended(t) or (t.counts and _key(t) in ended)]
+def _count_wave(connection: Connection, wave: Wave, tally: Tally) -> list[Transition]:
+    known = _find(connection, wave)
+    begun = [t for key, t in wave.items() if t.opens and key not in known]
+    ended = [t for key, t in wave.items() if t.counts and not known.get(key)]
+    others = [t for t in wave.values() if not (t.opens or t.counts)]
+    _OPEN.write(connection, [(t.source, t.task.id, t.run) for t in begun if not t.counts])
+    _END.write(connection, [_ended_row(t) for t in ended])
+    _REMEMBER.write(connection, [_ended_row(t) for t in others if _is_history(t)])
+    # A run that got its name from the API only when it ended was not known by it: what it was called while it
+    # ran, such as ``#0``, is free for the next one.
+    renamed = [key for key, t in wave.items() if t.counts and not t.opens and known.get(key) is not False]
+    _FORGET_UNFINISHED.write(connection, renamed)
+    tally.discover(begun)
+    tally.finish(ended)
+    tally.puzzle(filter(_is_puzzling, (*begun, *others)))
+    return [*ended, *filter(_is_amended, others)]
 
 
-def _tally_end(transition: Transition, ended: Mapping[RunKey, bool], tally: Tally) -> None:
-    seen_before = ended.get(_key(transition))
-    if seen_before is None:
-        return
-    if transition.opens and not seen_before:
-        tally.discover(transition)
-    tally.finish(transition)
+def _find(connection: Connection, wave: Wave) -> dict[Id, bool]:
+    """Look up the runs of a wave: of which ids they are there, and whether they have ended."""
+    found: dict[Id, bool] = {}
+    for source in {source for source, _ in wave}:
+        mine = [t for (of, _), t in wave.items() if of == source and (t.opens or t.counts)]
+        for first in range(0, len(mine), _AT_ONCE):
+            for task_id, run, status in _read_some(connection, source, mine[first : first + _AT_ONCE]):
+                if wave[source, task_id].run == run:
+                    found[source, task_id] = status is not None
+    return found
 
 
-def _tally_change(transition: Transition, tally: Tally) -> None:
-    if transition.opens:
-        tally.discover(transition)
-    if transition.task.status is Status.UNKNOWN and transition.previous is not Status.UNKNOWN:
-        tally.puzzle(transition)
+def _read_some(connection: Connection, source: str, some: Sequence[Transition]) -> Sequence[tuple[Any, ...]]:
+    """Read runs of these ids, those of the transitions among them.
+
+    All runs of an id may be many; those in the range of the names that are looked for are few.
+    """
+    ids, names = [t.task.id for t in some], [t.run for t in some]
+    ids += ids[:1] * (_AT_ONCE - len(ids))
+    return _FIND.read(connection, (source, *ids, min(names), max(names)))
 
 
-def _is_close(transition: Transition) -> bool:
-    """Whether a run ends that was on the board before."""
-    return transition.counts and not transition.opens
+def _is_puzzling(transition: Transition) -> bool:
+    """Whether a task has come to a status that nobody knows."""
+    return transition.task.status is Status.UNKNOWN and transition.previous is not Status.UNKNOWN
 
 
 def _is_history(transition: Transition) -> bool:
@@ -115,56 +130,6 @@ def _is_amended(transition: Transition) -> bool:
     return was_final and transition.task.status.is_failed and not transition.counts
 
 
-def _insert_opened(connection: Connection, wave: Sequence[Transition]) -> dict[RunKey, bool]:
-    """Write down runs that began; return those that were not there."""
-    statement = insert(connection, runs).values(opened=true(), counted=false())
-    statement = statement.on_conflict_do_nothing(index_elements=_RUN_KEY)
-    return _written(connection, statement, [_key_row(t) for t in wave])
-
-
-def _insert_ended(connection: Connection, wave: Sequence[Transition]) -> dict[RunKey, bool]:
-    """Write down runs that ended; return those that had not, and whether they were there before."""
-    statement = insert(connection, runs).values(opened=false(), counted=true())
-    statement = statement.on_conflict_do_update(
-        index_elements=_RUN_KEY,
-        set_={name: statement.excluded[name] for name in _TOLD_AT_THE_END},
-        where=runs.c.status.is_(None),
-    )
-    return _written(connection, statement, [_ended_row(t) for t in wave])
-
-
-def _written(
-    connection: Connection, statement: sqlite.Insert | postgresql.Insert, rows: Sequence[Row]
-) -> dict[RunKey, bool]:
-    if not rows:
-        return {}
-    returning = statement.returning(runs.c.source, runs.c.task_id, runs.c.run, runs.c.opened)
-    written = connection.execute(returning, rows)
-    return {(source, task_id, run): opened for source, task_id, run, opened in written}
-
-
-def _insert_history(connection: Connection, wave: Sequence[Transition]) -> None:
-    """Remember ends that are not ours to count, so that they are not taken for news later."""
-    if wave:
-        statement = insert(connection, runs).values(opened=false(), counted=false())
-        statement = statement.on_conflict_do_nothing(index_elements=_RUN_KEY)
-        connection.execute(statement, [_ended_row(t) for t in wave])
-
-
-def _delete_renamed(connection: Connection, wave: Sequence[Transition]) -> None:
-    """Forget the unfinished runs of ids whose run got its name from the API only when it ended.
-
-    The name it had while it ran, such as ``#0``, is free for the next one.
-    """
-    if wave:
-        unfinished = (
-            runs.c.source == bindparam("of"),
-            runs.c.task_id == bindparam("id"),
-            runs.c.status.is_(None),
-        )
-        connection.execute(delete(runs).where(*unfinished), [{"of": t.source, "id": t.task.id} for t in wave])
-
-
 def _outbox_row(transition: Transition) -> Row:
     return {
         "event": event_id(transition),
@@ -173,21 +138,57 @@ def _outbox_row(transition: Transition) -> Row:
     }
 
 
-def _key(transition: Transition) -> RunKey:
-    return transition.source, transition.task.id, transition.run
-
-
-def _key_row(transition: Transition) -> Row:
-    return {"source": transition.source, "task_id": transition.task.id, "run": transition.run}
-
-
-def _ended_row(transition: Transition) -> Row:
+def _ended_row(transition: Transition) -> Values:
     task, took, queued = transition.task, transition.duration, transition.queued
-    return {
-        **_key_row(transition),
-        "status": task.status.value,
-        "operation": task.operation,
-        "finished_at": None if task.finished_at is None else stamp(task.finished_at),
-        "duration": None if took is None else micros(took),
-        "queued": None if queued is None else micros(queued),
-    }
+    return (
+        transition.source,
+        task.id,
+        transition.run,
+        task.status.value,
+        task.operation,
+        None if task.finished_at is None else stamp(task.finished_at),
+        None if took is None else micros(took),
+        None if queued is None else micros(queued),
+    )
+
+
+def _opening(connection: Connection) -> ClauseElement:
+    statement = insert(connection, runs).values(opened=true(), counted=false())
+    return statement.on_conflict_do_nothing(index_elements=_RUN_KEY)
+
+
+def _ending(connection: Connection) -> ClauseElement:
+    statement = insert(connection, runs).values(opened=false(), counted=true())
+    values = {name: statement.excluded[name] for name in ("counted", *_TOLD_AT_THE_END)}
+    return statement.on_conflict_do_update(
+        index_elements=_RUN_KEY, set_=values, where=runs.c.status.is_(None)
+    )
+
+
+def _remembering(connection: Connection) -> ClauseElement:
+    statement = insert(connection, runs).values(opened=false(), counted=false())
+    return statement.on_conflict_do_nothing(index_elements=_RUN_KEY)
+
+
+def _forgetting(_: Connection) -> ClauseElement:
+    mine = runs.c.source == bindparam("of"), runs.c.task_id == bindparam("id")
+    return delete(runs).where(*mine, runs.c.status.is_(None))
+
+
+def _finding(_: Connection) -> ClauseElement:
+    """SQLite would search all of the key's index for ``(task_id, run) IN (...)``, which says the same."""
+    ids: list[BindParameter[str]] = [bindparam(name) for name in _IDS]
+    least, most = runs.c.run >= bindparam("least"), runs.c.run <= bindparam("most")
+    found = select(runs.c.task_id, runs.c.run, runs.c.status)
+    return found.where(runs.c.source == bindparam("of"), runs.c.task_id.in_(ids), least, most)
+
+
+_OPEN = Prepared(_opening, _RUN_KEY)
+"""Writes down a run that began."""
+_END = Prepared(_ending, (*_RUN_KEY, *_TOLD_AT_THE_END))
+"""Writes down a run that ended, whether it was there before or not."""
+_REMEMBER = Prepared(_remembering, (*_RUN_KEY, *_TOLD_AT_THE_END))
+"""Writes down an end that is not ours to count, so that it is not taken for news later."""
+_FORGET_UNFINISHED = Prepared(_forgetting, ("of", "id"))
+_FIND = Prepared(_finding, ("of", *_IDS, "least", "most"))
+"""Reads runs of ids, always of so many: one may be asked for more than once."""

@@ -233,7 +233,8 @@ class Ledger:
         self._group = min(self._group * 2, _GROUP)
         for change, stored in group:
             self._queue.popleft()
-            self._scrapers.update((scraper.key, scraper) for scraper in change.scrapers)
+            for scraper in change.scrapers:
+                self._scrapers[scraper.key] = scraper
             if change.released is not None:
                 self._released = change.released
             if not stored.done():

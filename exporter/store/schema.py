@@ -6,10 +6,12 @@ and the same in SQLite and PostgreSQL.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ClauseElement,
     Column,
     Connection,
     Double,
@@ -26,6 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from exporter.store.prepared import Prepared, Values
+
 VERSION = 2
 """
 1  runs, totals, the board's rows, watched ids, scrapers, outbox
@@ -38,6 +42,8 @@ Row = dict[str, object]
 metadata = MetaData()
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """SQLite counts up by itself only what it calls INTEGER."""
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is sorted by its characters' numbers, as by SQLite and Python, and by no language's rules."""
 
 meta = Table(
     "meta",
@@ -60,7 +66,7 @@ runs = Table(
     metadata,
     Column("source", Text, primary_key=True),
     Column("task_id", Text, primary_key=True),
-    Column("run", Text, primary_key=True),
+    Column("run", Name, primary_key=True),
     Column("opened", Boolean, nullable=False, comment="seen before it ended, so discovered by then"),
     Column("counted", Boolean, nullable=False, comment="as against unfinished, or history"),
     Column("status", Text, comment="null until it ends"),
@@ -203,29 +209,39 @@ def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.I
     return dialects[connection.dialect.name](table)
 
 
-def put(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Write rows by their primary key, over those that are there."""
-    if not rows:
-        return
-    statement = insert(connection, table)
-    key = [column.name for column in table.primary_key]
-    values = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values), rows)
+def put(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
+    """Write whole rows by their primary key, over those that are there."""
+    _putting(table).write(connection, rows)
 
 
-def take(connection: Connection, table: Table, keys: Sequence[tuple[str, ...]]) -> None:
+def take(connection: Connection, table: Table, keys: Sequence[Values]) -> None:
     """Delete rows by their primary key."""
-    if not keys:
-        return
-    columns = list(table.primary_key)
-    statement = delete(table).where(*(c == bindparam(f"key_{c.name}") for c in columns))
-    names = [f"key_{column.name}" for column in columns]
-    connection.execute(statement, [dict(zip(names, key, strict=True)) for key in keys])
+    _taking(table).write(connection, keys)
+
+
+@cache
+def _putting(table: Table) -> Prepared:
+    key = [column.name for column in table.primary_key]
+    names = [column.name for column in table.columns]
+
+    def build(connection: Connection) -> ClauseElement:
+        statement = insert(connection, table)
+        values = {name: statement.excluded[name] for name in names if name not in key}
+        return statement.on_conflict_do_update(index_elements=key, set_=values)
+
+    return Prepared(build, names)
+
+
+@cache
+def _taking(table: Table) -> Prepared:
+    key = list(table.primary_key)
+    statement = delete(table).where(*(column == bindparam(f"of_{column.name}") for column in key))
+    return Prepared(lambda _: statement, [f"of_{column.name}" for column in key])
 
 
 def set_meta(connection: Connection, key: str, value: str) -> None:
     """Note a value in the table ``meta``, over an earlier one."""
-    put(connection, meta, [{"key": key, "value": value}])
+    put(connection, meta, [(key, value)])
 
 
 def get_meta(connection: Connection, key: str) -> str | None:

@@ -2,17 +2,18 @@
 
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, tuple_
+from sqlalchemy import ClauseElement, Connection, bindparam, select, update
 
+from exporter.store.prepared import Prepared, Values
 from exporter.store.schema import Row, buckets, insert, latest, micros, put, series, span, stamp, time
-from exporter.store.tally import Tally, later, remember
+from exporter.store.tally import Tally, later, remembered
 from exporter.store.totals import (
     HISTOGRAMS,
     REMEMBERED,
     Latest,
-    Observations,
     OperationKey,
     SeriesKey,
     Totals,
@@ -32,7 +33,7 @@ def read(connection: Connection, bounds: Mapping[str, tuple[float, ...]]) -> Tot
             totals.counter(key, birth).value = value
     for birth, bucket, count in connection.execute(select(buckets)):
         histograms[birth].counts[bucket] = count
-    for operation, (last, durations) in _read_latest(connection).items():
+    for operation, last, durations in map(_latest, connection.execute(select(latest))):
         totals.latest[operation], totals.durations[operation] = last, durations
     return totals
 
@@ -40,82 +41,79 @@ def read(connection: Connection, bounds: Mapping[str, tuple[float, ...]]) -> Tot
 def move(connection: Connection, tally: Tally) -> None:
     """Add a tally to what is stored, and complete its delta with what came of it."""
     delta = tally.delta
-    delta.births = _add(connection, delta.counters)
-    delta.births |= _add(connection, {key: o.sum_us for key, o in delta.histograms.items()})
-    _add_to_buckets(connection, delta.histograms, delta.births)
+    amounts = {**delta.counters, **{key: added.sum_us for key, added in delta.histograms.items()}}
+    known = {key: birth for key in amounts if (birth := tally.known.births.get(key)) is not None}
+    _ADD.write(connection, [(amounts[key], birth) for key, birth in known.items() if amounts[key]])
+    delta.births = known | _create(connection, {key: amounts[key] for key in amounts if key not in known})
+    fallen = [
+        (delta.births[key], bucket, count)
+        for key, added in delta.histograms.items()
+        for bucket, count in added.counts.items()
+    ]
+    _ADD_TO_BUCKET.write(connection, fallen)
     _move_latest(connection, tally)
 
 
-def _move_latest(connection: Connection, tally: Tally) -> None:
-    if not tally.ended:
-        return
-    keys = tuple_(latest.c.source, latest.c.operation).in_(list(tally.ended))
-    known = _read_latest(connection, keys)
-    rows = []
-    for key, transitions in tally.ended.items():
-        last, durations = known.get(key, (Latest(), deque(maxlen=REMEMBERED)))
-        for transition in transitions:
-            last = later(last, transition)
-            remember(durations, transition)
-        tally.delta.latest[key], tally.delta.durations[key] = last, durations
-        rows.append(_latest_row(key, last, durations))
-    put(connection, latest, rows)
-
-
-def _add(connection: Connection, amounts: Mapping[SeriesKey, int]) -> dict[SeriesKey, int]:
-    """Add to counters and sums, creating those that are new; return the birth of each."""
+def _create(connection: Connection, amounts: Mapping[SeriesKey, int]) -> dict[SeriesKey, int]:
+    """Create series with what they begin with; return the birth of each."""
     if not amounts:
         return {}
-    statement = insert(connection, series)
-    statement = statement.on_conflict_do_update(
-        index_elements=["name", "labels"], set_={"value": series.c.value + statement.excluded.value}
-    )
+    statement = series.insert().returning(series.c.birth, series.c.name, series.c.labels)
     rows: list[Row] = [
         {"name": name, "labels": json.dumps(labels), "value": amount}
         for (name, labels), amount in amounts.items()
     ]
-    returning = statement.returning(series.c.birth, series.c.name, series.c.labels)
-    written = connection.execute(returning, rows)
+    written = connection.execute(statement, rows)
     return {(name, tuple(json.loads(labels))): birth for birth, name, labels in written}
 
 
-def _add_to_buckets(
-    connection: Connection, added: Mapping[SeriesKey, Observations], births: Mapping[SeriesKey, int]
-) -> None:
-    rows: list[Row] = [
-        {"birth": births[key], "bucket": bucket, "count": count}
-        for key, observations in added.items()
-        for bucket, count in observations.counts.items()
-    ]
-    if rows:
-        statement = insert(connection, buckets)
-        statement = statement.on_conflict_do_update(
-            index_elements=["birth", "bucket"], set_={"count": buckets.c.count + statement.excluded.count}
-        )
-        connection.execute(statement, rows)
+def _move_latest(connection: Connection, tally: Tally) -> None:
+    rows = []
+    for key, ended in tally.ended.items():
+        stored = [_latest(row) for row in _FIND_LATEST.read(connection, key)]
+        _, last, durations = stored[0] if stored else (key, Latest(), deque[float]())
+        tally.delta.latest[key] = last = later(last, ended)
+        tally.delta.durations[key] = durations = remembered(durations, ended)
+        rows.append(_latest_row(key, last, durations))
+    put(connection, latest, rows)
 
 
-def _read_latest(
-    connection: Connection, *where: ColumnElement[bool]
-) -> dict[OperationKey, tuple[Latest, deque[float]]]:
-    """Read the latest end and the last durations of operations."""
-    found = {}
-    for row in connection.execute(select(latest).where(*where)):
-        last = Latest(
-            success_at=None if row.success_at is None else time(row.success_at),
-            finish_at=None if row.finish_at is None else time(row.finish_at),
-            duration=None if row.duration is None else span(row.duration),
-        )
-        found[row.source, row.operation] = (last, deque(json.loads(row.durations), REMEMBERED))
-    return found
+def _adding(_: Connection) -> ClauseElement:
+    more = series.c.value + bindparam("amount")
+    return update(series).where(series.c.birth == bindparam("of")).values(value=more)
 
 
-def _latest_row(key: OperationKey, last: Latest, durations: deque[float]) -> Row:
-    return {
-        "source": key[0],
-        "operation": key[1],
-        "success_at": None if last.success_at is None else stamp(last.success_at),
-        "finish_at": None if last.finish_at is None else stamp(last.finish_at),
-        "duration": None if last.duration is None else micros(last.duration),
-        "durations": json.dumps(list(durations)),
-    }
+def _adding_to_bucket(connection: Connection) -> ClauseElement:
+    statement = insert(connection, buckets)
+    more = buckets.c.count + statement.excluded.count
+    return statement.on_conflict_do_update(index_elements=["birth", "bucket"], set_={"count": more})
+
+
+def _finding_latest(_: Connection) -> ClauseElement:
+    mine = latest.c.source == bindparam("of"), latest.c.operation == bindparam("kind")
+    return select(latest).where(*mine)
+
+
+_ADD = Prepared(_adding, ("amount", "of"))
+_ADD_TO_BUCKET = Prepared(_adding_to_bucket, ("birth", "bucket", "count"))
+_FIND_LATEST = Prepared(_finding_latest, ("of", "kind"))
+
+
+def _latest(row: Sequence[Any]) -> tuple[OperationKey, Latest, deque[float]]:
+    source, operation, success_at, finish_at, duration, durations = row
+    last = Latest(
+        success_at=None if success_at is None else time(success_at),
+        finish_at=None if finish_at is None else time(finish_at),
+        duration=None if duration is None else span(duration),
+    )
+    return (source, operation), last, deque(json.loads(durations), REMEMBERED)
+
+
+def _latest_row(key: OperationKey, last: Latest, durations: deque[float]) -> Values:
+    return (
+        *key,
+        None if last.success_at is None else stamp(last.success_at),
+        None if last.finish_at is None else stamp(last.finish_at),
+        None if last.duration is None else micros(last.duration),
+        json.dumps(list(durations)),
+    )

@@ -11,7 +11,6 @@ from exporter.store.change import Change, Scraper, SourceState
 from exporter.store.entry import Entry
 from exporter.store.jsontext import entry_from_json, entry_to_json
 from exporter.store.schema import (
-    Row,
     entries,
     get_meta,
     insert,
@@ -39,28 +38,24 @@ def write(connection: Connection, changes: Sequence[Change]) -> None:
 def _write_board(connection: Connection, changes: Sequence[Change]) -> None:
     board: dict[tuple[str, str, str], Entry | None] = {}
     for change in changes:
-        board.update(dict.fromkeys(change.removed))
-        board.update({(source, entry.task.id, entry.run): entry for source, entry in change.entries})
+        for key in change.removed:
+            board[key] = None
+        for source, entry in change.entries:
+            board[source, entry.task.id, entry.run] = entry
     take(connection, entries, [key for key, entry in board.items() if entry is None])
-    rows: list[Row] = [
-        {"source": source, "task_id": task_id, "run": run, "entry": entry_to_json(entry)}
-        for (source, task_id, run), entry in board.items()
-        if entry is not None
-    ]
+    rows = [(*key, entry_to_json(entry)) for key, entry in board.items() if entry is not None]
     put(connection, entries, rows)
 
 
 def _write_watched(connection: Connection, changes: Sequence[Change]) -> None:
     ids: dict[tuple[str, str], WatchedId | None] = {}
     for change in changes:
-        ids.update(dict.fromkeys(change.unwatch))
-        ids.update({(source, watch.id): watch for source, watch in change.watch})
+        for key in change.unwatch:
+            ids[key] = None
+        for source, watch in change.watch:
+            ids[source, watch.id] = watch
     take(connection, watched, [key for key, watch in ids.items() if watch is None])
-    rows: list[Row] = [
-        {"source": source, "task_id": task_id, "operation": watch.operation, "name": watch.name}
-        for (source, task_id), watch in ids.items()
-        if watch is not None
-    ]
+    rows = [(*key, watch.operation, watch.name) for key, watch in ids.items() if watch is not None]
     put(connection, watched, rows)
 
 
@@ -74,10 +69,7 @@ def _write_watermarks(connection: Connection, changes: Sequence[Change]) -> None
 
 def _write_scrapers(connection: Connection, changes: Sequence[Change]) -> None:
     known = {scraper.key: scraper for change in changes for scraper in change.scrapers}
-    rows: list[Row] = [
-        {"key": s.key, "seen": s.seen, "last": stamp(s.last), "interval": s.interval} for s in known.values()
-    ]
-    put(connection, scrapers, rows)
+    put(connection, scrapers, [(s.key, s.seen, stamp(s.last), s.interval) for s in known.values()])
     released = [change.released for change in changes if change.released is not None]
     if released:
         set_meta(connection, "released", str(released[-1]))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -59,7 +60,7 @@ class Storage:
         """
         with self._transaction() as connection:
             tally = self._tally()
-            transitions = (transition for change in changes for transition in change.transitions)
+            transitions = chain.from_iterable(change.transitions for change in changes)
             news = counting.count(connection, transitions, tally)
             for change in changes:
                 for source, reason in change.lost:
@@ -77,10 +78,9 @@ class Storage:
         Raises:
             StorageError: it cannot be written.
         """
-        known = {operation for of, operation in self._known.operations if of == source}
         with self._transaction() as connection:
             tally = self._tally()
-            tally.declare(source, sorted({"", *operations, *known}))
+            tally.declare(source, sorted({"", *operations, *self._known.operations.get(source, ())}))
             series.move(connection, tally)
             told = state.read_source(connection, source, now)
         self._known.learn(tally.delta.births)
@@ -126,8 +126,8 @@ class Storage:
             rebucket.fit(connection, bounds)
             self.totals = series.read(connection, bounds)
             self.released, self.scrapers = state.read_scrapers(connection)
-        for name, by_labels in self.totals.counters.items():
-            self._known.learn((name, labels) for labels in by_labels)
+        for name, by_labels in (self.totals.counters | self.totals.histograms).items():
+            self._known.learn({(name, labels): one.birth for labels, one in by_labels.items()})
 
     def _tally(self) -> Tally:
         return Tally(self._bounds, self._settings.max_error_codes, self._known)

@@ -1,6 +1,6 @@
 """What was counted so far, as the metrics show it: a copy in memory that moves only after a commit."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -82,7 +82,7 @@ class Latest:
 class Observations:
     """What one commit adds to one histogram."""
 
-    counts: dict[int, int] = field(default_factory=dict)
+    counts: Counter[int] = field(default_factory=Counter)
     """By the bucket's position."""
     sum_us: int = 0
     exemplars: dict[int, Exemplar] = field(default_factory=dict)
