@@ -193,6 +193,7 @@ class Poller:
 
     async def _next(self) -> tuple[str, float]:
         while True:
+            await self._ledger.has_room()
             rest = self._rest.left()
             now = self._clock.monotonic()
             if rest <= 0 and (popped := self._schedule.pop(now)) is not None:
@@ -286,6 +287,7 @@ class Poller:
     async def _list_on(self, lister: Lister) -> None:
         due = self._clock.monotonic()
         while True:
+            await self._ledger.has_room()
             rest = self._rest.left()
             if rest > 0:
                 await self._doze(rest)

@@ -27,6 +27,8 @@ class LedgerSettings:
     """Whether ends are kept for a notifier to fetch."""
     backoff: tuple[float, float] = (0.5, 30.0)
     """Seconds between attempts to store what could not be stored: the first, and the longest."""
+    room: int = 50_000
+    """How many transitions and rows of the board, some kB each, may wait to be stored before polls wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 Changes are queued and committed in groups by one writer thread: whatever came while a group was
 being committed makes up the next one. The totals move on the event loop after the commit, so that
 the metrics show nothing that is not stored. What cannot be stored now is kept in order and tried
-again; the loop never waits for it.
+again; the loop never waits for it. Only when much has come together do polls wait for `Ledger.has_room`.
 """
 
 import asyncio
@@ -57,7 +57,8 @@ class Ledger:
         self._trouble = ""
         self._failures = 0
         self._last_commit = float("-inf")
-        self._wake, self._closing = asyncio.Event(), asyncio.Event()
+        self._wake, self._closing, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._room.set()
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: list[Callable[[], None]] = []
@@ -138,6 +139,14 @@ class Ledger:
         self._wake.set()
         return stored
 
+    async def has_room(self) -> None:
+        """Wait while nothing can be stored and too much waits for it already.
+
+        Whoever asks for news waits here first: memory is finite, and what is not asked for now is told later.
+        News that is here already may be recorded at any time.
+        """
+        await self._room.wait()
+
     async def counted(self, source: str, ids: Collection[str]) -> dict[str, set[str]]:
         """Look up the runs of these ids that ended and are in the ledger, or on their way into it.
 
@@ -210,6 +219,7 @@ class Ledger:
             except StorageError as error:
                 if self._closing.is_set():
                     return
+                self._take_stock()
                 await self._back_off(error)
             else:
                 self._committed(group, delta)
@@ -230,6 +240,7 @@ class Ledger:
         if self._trouble:
             _log.info("the ledger is written again", pending=self.pending)
         self._trouble, self._failures = "", 0
+        self._room.set()
         self._group = min(self._group * 2, _GROUP)
         for change, stored in group:
             self._queue.popleft()
@@ -252,6 +263,14 @@ class Ledger:
         _log.error("a change cannot be stored and is dropped", error=str(error), tasks=_tasks_in(group[0][0]))
         self._refuse(group, error)
         self._queue.popleft()
+        self._room.set()
+
+    def _take_stock(self) -> None:
+        """Let polls wait, too, if there is no room for more."""
+        waiting = sum(len(change.transitions) + len(change.entries) for change, _ in self._queue)
+        if waiting >= self._settings.room and self._room.is_set():
+            self._room.clear()
+            _log.error("too much waits to be stored, nothing more is asked for", pending=self.pending)
 
     async def _back_off(self, error: StorageError) -> None:
         self.errors += 1

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.clock import Moment, SystemClock
 from exporter.errors import ConnectFailed
 from exporter.model import Status, Task, WatchedId
 from exporter.store.ledger import LedgerSettings
+from exporter.store.totals import DISCOVERED
 from tests.polling.harness import FakeApi, JumpyClock, ListingApi, polling, until
 from tests.store.given import full_disk, until_failed
 
@@ -71,6 +73,31 @@ async def test_whoever_gave_up_a_registration_may_try_it_again(tmp_path: Path) -
             await asyncio.wait([given_up])
         await rig.poller.register(ids("1"))
         await until(lambda: rig.finished("error") == 1)
+
+
+@pytest.mark.parametrize("kind", [FakeApi, ListingApi])
+async def test_polls_wait_while_too_much_waits_to_be_stored(kind: type[FakeApi], tmp_path: Path) -> None:
+    """What ends while the disk is full and memory is spoken for stays at its API, and is counted later."""
+    api = kind()
+    api.put(*(task(str(n)) for n in range(20)))
+    settings = LedgerSettings(path=tmp_path, backoff=(0.01, 0.02), room=20)
+    async with polling(api, settings) as rig:
+        await rig.poller.watch("file", ids(*map(str, range(20))))
+        await until(lambda: rig.counter(DISCOVERED, "s", "") == 20)
+        with capture_logs() as logs, full_disk():
+            api.put(*(failed(str(n)) for n in range(20)))
+            await until(lambda: any(log["event"].startswith("too much waits") for log in logs))
+            await until_failed(rig.ledger)  # Time for the polls that were under way.
+            api.put(*(failed(str(n)) for n in range(20, 40)))
+            await rig.poller.watch("file", ids(*map(str, range(40))))
+            asked, listed = api.asked.copy(), len(getattr(api, "since", ()))
+            for _ in range(3):
+                await until_failed(rig.ledger)
+            assert api.asked == asked
+            assert len(getattr(api, "since", ())) == listed
+            assert (rig.finished("error"), "30" in rig.board) == (0, False)
+        await until(lambda: rig.finished("error") == 40)
+        assert rig.counter(DISCOVERED, "s", "") == 40
 
 
 async def test_a_registered_id_is_watched_on_when_it_leaves_its_file() -> None:

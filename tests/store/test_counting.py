@@ -55,6 +55,19 @@ async def test_a_run_that_was_open_before_is_not_discovered_again_at_its_end(led
     assert (value(ledger, DISCOVERED, "epm", "import"), finished(ledger)) == (1, {"success": 1})
 
 
+async def test_however_many_end_at_once_those_that_are_counted_are_found(ledger: Ledger) -> None:
+    """Sources, ids and names of runs in any mixture: each counts once, whatever it is told with."""
+    ends = [
+        transition(
+            S, None, task_id=str(n // 2), run=f"{'zażółć #'[n % 8]}{n}", source=("epm", "pulp")[n % 3 == 0]
+        )
+        for n in range(1000)
+    ]
+    await ledger.record(Change(transitions=ends[::3]))
+    await ledger.record(Change(transitions=ends))
+    assert finished(ledger) == {"success": 1000}
+
+
 async def test_a_new_run_of_an_id_counts_again(ledger: Ledger) -> None:
     """A final task that starts over is another run."""
     for run in ("#0", "#1"):
