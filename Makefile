@@ -34,7 +34,7 @@ stack: setup ## The demo with a real Prometheus and Alertmanager beside it
 	SEED=$(SEED) SPEED=$(SPEED) scripts/stack
 
 test: setup ## Run all checks and tests, set-up included
-	scripts/install-packages prometheus prometheus-alertmanager openssl chromium fonts-dejavu-core systemd
+	scripts/install-packages prometheus prometheus-alertmanager openssl chromium fonts-dejavu-core systemd postgresql
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses 2 tests/browser
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --ignore tests/browser

@@ -2,7 +2,7 @@
 
 SQLAlchemy's own way makes a dictionary of every row and a tuple of every dictionary, by way of each column's
 type. That takes longer than SQLite takes to insert the row. Our columns need none of it: what we keep is text
-and integers already.
+and integers already. The driver has to take values by position, as psycopg does with ``paramstyle="format"``.
 """
 
 from collections.abc import Callable, Sequence

@@ -4,26 +4,19 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
 import pytest
-from sqlalchemy import Connection, Dialect, make_url
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.schema import CreateTable
 from structlog.testing import capture_logs
 
 from exporter.errors import StorageError
 from exporter.model import Status, WatchedId
-from exporter.store import counting, schema, series, sqlite, state
+from exporter.store import schema, sqlite
 from exporter.store.ledger import Change, Ledger, Scraper
-from exporter.store.tally import Tally, Vocabulary
 from exporter.store.totals import DISCOVERED, DURATION, ERRORS, Latest
-from tests.store.given import FakeClock, entry, finished, opened, query, settings, transition, value
+from tests.store.given import FakeClock, finished, opened, query, settings, transition, value
 
 FILE = "ledger.sqlite3"
 
@@ -245,48 +238,3 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
         Ledger.open(settings(tmp_path), FakeClock())
     assert query(tmp_path, "SELECT value FROM meta WHERE key = 'schema_version'") == [("1",)]
     assert "durations" not in str(query(tmp_path, "SELECT name FROM pragma_table_info('latest')"))
-
-
-def test_the_schema_can_be_created_in_postgresql() -> None:
-    """No type of it is SQLite's alone."""
-    dialect = make_url("postgresql://").get_dialect()()
-    for table in schema.metadata.sorted_tables:
-        assert f"CREATE TABLE {table.name}" in str(CreateTable(table).compile(dialect=dialect))
-
-
-@dataclass
-class PostgresStandIn:
-    """Takes statements as the driver of PostgreSQL would be given them, and knows no runs."""
-
-    dialect: Dialect = field(default_factory=lambda: PGDialect_psycopg(paramstyle="format"))  # type: ignore[no-untyped-call]
-    told: list[str] = field(default_factory=list)
-
-    def exec_driver_sql(self, statement: str, values: Sequence[object]) -> list[tuple[object, ...]]:
-        """Note a statement."""
-        rows = values if isinstance(values, list) else [values]
-        assert {statement.count("%s")} == {len(row) for row in rows}
-        self.told.append(statement)
-        return []
-
-
-def test_what_counts_can_be_said_to_postgresql() -> None:
-    """Each statement of a commit compiles, and takes as many values as it is given."""
-    stand_in = PostgresStandIn()
-    connection = cast(Connection, stand_in)
-    tally = Tally({DURATION: (1,)}, 50, Vocabulary())
-    wave = [
-        transition(Status.RUNNING, None, task_id="1"),
-        transition(Status.ERROR, task_id="2", run="late", duration=timedelta(seconds=1)),
-        transition(Status.SUCCESS, None, task_id="3", counts=False, opens=False),
-    ]
-    counting.count(connection, wave, tally)
-    tally.known.learn(
-        {key: birth for birth, key in enumerate([*tally.delta.counters, *tally.delta.histograms])}
-    )
-    series.move(connection, tally)
-    state.write(connection, [Change(entries=[("epm", entry(wave[0]))], removed=[("epm", "2", "#0")])])
-    assert [statement.split()[0] for statement in stand_in.told] == [
-        *("SELECT", "INSERT", "INSERT", "INSERT", "DELETE"),  # Runs: found, begun, ended, history, renamed.
-        *("UPDATE", "INSERT", "SELECT", "INSERT"),  # Series, their buckets, the latest ends.
-        *("DELETE", "INSERT"),  # The board.
-    ]
