@@ -25,6 +25,8 @@ from exporter.store.schema import (
 )
 
 _log = structlog.get_logger()
+_AT_ONCE = 500
+"""How many rows of the board are in memory as text at once."""
 
 
 def write(connection: Connection, changes: Sequence[Change]) -> None:
@@ -43,8 +45,10 @@ def _write_board(connection: Connection, changes: Sequence[Change]) -> None:
         for source, entry in change.entries:
             board[source, entry.task.id, entry.run] = entry
     take(connection, entries, [key for key, entry in board.items() if entry is None])
-    rows = [(*key, entry_to_json(entry)) for key, entry in board.items() if entry is not None]
-    put(connection, entries, rows)
+    kept = [(key, entry) for key, entry in board.items() if entry is not None]
+    for first in range(0, len(kept), _AT_ONCE):
+        some = kept[first : first + _AT_ONCE]
+        put(connection, entries, [(*key, entry_to_json(entry)) for key, entry in some])
 
 
 def _write_watched(connection: Connection, changes: Sequence[Change]) -> None:
