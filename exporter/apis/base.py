@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -15,6 +15,9 @@ try:
 except ImportError:  # orjson comes with the `fast` extra; the standard decoder does the same, slower.
     decode_json = json.loads
 
+_LOOKED_AT = 256 * 1024
+"""Bytes of a body that are searched for what is to be hidden."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -25,6 +28,8 @@ class Answer:
     body: bytes
     date: datetime | None = None
     """The server's clock, from its ``Date`` header."""
+    hide: Callable[[str], str] = field(default=str, repr=False, compare=False)
+    """Blots out of a text what the server was told in confidence, for some repeat it when they refuse it."""
 
     def json(self) -> Any:  # noqa: ANN401 - whatever an API may send
         """Read the body as JSON by its content, whatever Content-Type claims.
@@ -43,7 +48,9 @@ class Answer:
 
     def excerpt(self, length: int = 80) -> str:
         """The beginning of the body, on one line, for an error message."""
-        return " ".join(self.body[: length * 4].decode("utf-8", errors="replace").split())[:length]
+        beginning = self.body[:_LOOKED_AT].decode("utf-8", errors="replace")
+        # Hidden before anything is cut, so that no half of a secret stays.
+        return " ".join(self.hide(beginning).split())[:length]
 
 
 class Http(Protocol):

@@ -231,7 +231,7 @@ def refusal(answer: Answer, message: str = "") -> SourceError:
     The message holds the HTTP status and the beginning of what the API said, on one line.
     """
     kind = _kind(answer)
-    said = text(message, 160) or _said(answer)
+    said = text(answer.hide(message), 160) or _said(answer)
     wait = retry_after(_header(answer, "retry-after"), answer.date)
     return kind(f"HTTP {answer.status}" + (f": {said}" if said else ""), retry_after=wait)
 
@@ -263,7 +263,7 @@ def _said(answer: Answer) -> str:
             return _excerpt(answer)
         case 3:
             where = (_header(answer, "location") or "nowhere").partition("?")[0]
-            return f"a redirect to {text(where, 100)}, which is not followed; check the url"
+            return f"a redirect to {text(answer.hide(where), 100)}, which is not followed; check the url"
     page = "a login page" if _kind(answer) is Unauthorized else "an HTML page" if is_html(answer) else ""
     return f"expected JSON, got {page or repr(_excerpt(answer))}"
 

@@ -129,7 +129,9 @@ class Webhook(HttpClient):
     @property
     def http_settings(self) -> HttpSettings:
         """What the HTTP client for this receiver is set up with."""
-        return self.client_settings(self.url.reveal(), timeout=self.timeout, requests_per_second=inf)
+        return self.client_settings(
+            self.url.reveal(), path_is_secret=True, timeout=self.timeout, requests_per_second=inf
+        )
 
     def settings(self, external_url: str) -> WebhookSettings:
         """What its delivery is set up with."""

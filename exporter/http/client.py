@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from ssl import SSLContext
 from types import TracebackType
@@ -31,6 +32,7 @@ from exporter.http.address import Address, place
 from exporter.http.body import BadBody, read_body
 from exporter.http.credentials import Credentials
 from exporter.http.dates import parse_date, retry_after
+from exporter.http.echo import hide
 from exporter.http.failures import explain
 from exporter.http.observer import NO_ANSWER, Observer, Unobserved
 from exporter.http.pace import Pacer
@@ -195,7 +197,10 @@ class HttpClient:
                 code = str(answer.status)
             finally:
                 self._observer.requested(asked.endpoint, code, self._clock.monotonic() - began)
-        return answer, credentials
+        # What a token is asked for with comes with the request.
+        asked_with = [(name, value) for name, value in asked.headers.items() if name == "Authorization"]
+        hidden = partial(hide, sent=(*credentials, *asked_with), proxy=self._proxy, settings=self._settings)
+        return replace(answer, hide=hidden), credentials
 
     async def _send(
         self, asked: _Request, headers: CIMultiDict[str], *, context: SSLContext | bool

@@ -116,6 +116,8 @@ class HttpSettings:
 
     url: str = field(repr=False)
     """The base that paths are joined to. Its query, which may hold a secret, goes out with every request."""
+    path_is_secret: bool = False
+    """Whether its path is a password, too, as a webhook's often is."""
     basic_auth: BasicAuth | None = None
     authorization: Authorization | None = None
     oauth2: OAuth2 | None = None

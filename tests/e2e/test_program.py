@@ -5,16 +5,13 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import sys
 import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import aiohttp
 import pytest
-import yaml
 
 from exporter import __version__
 from exporter.demo.faults import Fault
@@ -227,67 +224,3 @@ async def test_log_lines_are_logfmt_or_json(config: Path, tmp_path: Path) -> Non
     assert " level=INFO source=cli.py:" in logfmt
     assert f'msg="Starting asynctask-exporter" version={__version__}' in logfmt
     assert json.loads(as_json)["msg"] == "Starting asynctask-exporter"
-
-
-async def test_no_secret_shows_anywhere(tmp_path: Path) -> None:
-    """Not in logs, metrics, pages, the JSON API, nor in the ledger: with and without trouble."""
-    async with silent_simulation(speed=5) as simulation:
-        told = yaml.safe_load(configured(simulation))
-        secrets = {"s3cret-Proxy-1", *_secrets(told)}
-        told["sources"][2] |= {"proxy_url": "http://user:s3cret-Proxy-1@127.0.0.1:9"}
-        config = tmp_path / "config.yaml"
-        config.write_text(yaml.safe_dump(told))
-        for name in ("epmware", "dataarts", "pulp"):
-            simulation.worlds[name].add(simulation.worlds[name].workload.kinds[0].operation)
-        simulation.apis["pulp"].faults.mode = Fault.STATUS_500
-        simulation.apis["dataarts"].faults.mode = Fault.LOGIN_PAGE
-        await simulation.hand_over()
-        with (tmp_path / "log").open("wb") as log:
-            exporter = Exporter(config, tmp_path / "ledger", log)
-            await exporter.start()
-            await exporter.ready()
-            shown = [await _trouble(exporter, tmp_path / "log")]
-            async with aiohttp.ClientSession() as session:
-                for path in ("/", "/metrics", "/api/v1/tasks", "/api/v1/sources"):
-                    async with session.get(exporter.url + path) as answer:
-                        shown.append(await answer.text())
-            await exporter.stop()
-        shown.append((tmp_path / "log").read_text())
-        shown.append("\n".join(_dump(tmp_path / "ledger" / "ledger.sqlite3")))
-        for secret in secrets:
-            assert not [text for text in shown if secret in text], secret
-
-
-def _secrets(told: dict[str, list[dict[str, object]]]) -> set[str]:
-    """Whatever the configuration has for credentials, but for what is no secret."""
-    found: set[str] = set()
-    for source in told["sources"]:
-        for key in ("authorization", "basic_auth", "http_headers"):
-            found |= set(_texts(source.get(key)))
-    return found - {"Token", "admin"}
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, dict):
-        return [text for each in value.values() for text in _texts(each)]
-    if isinstance(value, list):
-        return [text for each in value for text in _texts(each)]
-    return [value] if isinstance(value, str) else []
-
-
-async def _trouble(exporter: Exporter, log: Path) -> str:
-    """Wait until every bad source has been told about."""
-
-    async def told() -> bool:
-        text = log.read_text()
-        return all(f"source_name={name} " in text for name in ("dataarts", "pulp", "pulp1"))
-
-    await until("all troubles are told", told)
-    return exporter.url
-
-
-def _dump(path: Path) -> list[str]:
-    connection = sqlite3.connect(path)
-    lines = list(connection.iterdump())
-    connection.close()
-    return lines

@@ -2,13 +2,18 @@
 
 import asyncio
 import gzip
+import json
 import socket
 import traceback
 import tracemalloc
+from base64 import b64encode
 from contextlib import suppress
+from html import escape
+from urllib.parse import quote, quote_plus
 
 import pytest
 
+from exporter.apis import reading
 from exporter.errors import ConnectFailed, Malformed, SourceError, TimedOut
 from exporter.http import Authorization, BasicAuth, HeaderValues, HttpSettings
 from exporter.secret import Secret
@@ -231,3 +236,51 @@ async def test_no_error_shows_a_secret(respond: Respond) -> None:
         with pytest.raises(SourceError, match=r"GET http://127\.0\.0\.1:\d+/base/t: ") as told:
             await client.get("x", "/t", query=[("token", SECRET)])
     assert SECRET not in "".join(traceback.format_exception(told.value))
+
+
+REPEATED = 'hush/é&"+'
+FORMS = (
+    REPEATED,
+    quote(REPEATED),
+    quote_plus(REPEATED),
+    json.dumps(REPEATED)[1:-1],
+    json.dumps(REPEATED).replace("/", "\\/")[1:-1],
+    escape(REPEATED),
+    b64encode(f"me:{REPEATED}".encode()).decode(),
+)
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 500])
+@pytest.mark.parametrize("form", FORMS)
+async def test_what_a_server_repeats_is_blotted_out(form: str, status: int) -> None:
+    """A credential is not shown from a refusal, whichever way the server encoded it; the rest is."""
+    said = answer(
+        status, f"not with {'x' * 20 + form}, me".encode(), (f"Location: /{quote(form)}",) * (status == 302)
+    )
+    settings = HttpSettings(
+        url="", basic_auth=BasicAuth(username="me", password=Secret(REPEATED)), follow_redirects=False
+    )
+    async with asking(says(said), settings) as (client, _):
+        with pytest.raises(SourceError) as told:
+            reading.content(await client.get("x", "/t"))
+    assert "hush" not in str(told.value)
+    assert b64encode(b"me:hush")[:8].decode() not in str(told.value)
+    assert "not with" in str(told.value) or status == 302
+
+
+async def test_what_may_be_shown_is_not_blotted_out() -> None:
+    """The values of a header that are no secrets, and the answer itself, stay as they are."""
+    headers = {"X-Team": HeaderValues(values=("payments",), secrets=(Secret("hush"),))}
+    said = says(answer(404, b'{"why": "payments has no hush"}'))
+    async with asking(said, HttpSettings(url="", http_headers=headers)) as (client, _):
+        got = await client.get("x", "/t")
+    assert got.excerpt() == '{"why": "payments has no <secret>"}'
+    assert got.json() == {"why": "payments has no hush"}
+
+
+async def test_a_secret_that_is_longer_than_what_is_shown() -> None:
+    """Of a token of 20,000 characters no half is left over at the end of an excerpt."""
+    token = "hush" * 5_000
+    settings = HttpSettings(url="", authorization=Authorization(credentials=Secret(token)))
+    async with asking(says(answer(401, f"{token} is no token".encode())), settings) as (client, _):
+        assert (await client.get("x", "/t")).excerpt() == "<secret> is no token"

@@ -1,9 +1,12 @@
 """Where the pager would be: takes Alertmanager's webhooks and remembers them."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from aiohttp import web
+
+from tests.real.local import LocalServer
 
 
 class Told(NamedTuple):
@@ -16,7 +19,7 @@ class Told(NamedTuple):
     annotations: dict[str, str]
 
 
-class WebhookReceiver:
+class WebhookReceiver(LocalServer):
     """A server on loopback: ``async with WebhookReceiver() as webhook``, then ``webhook.url`` + any path."""
 
     def __init__(self) -> None:
@@ -24,23 +27,11 @@ class WebhookReceiver:
         """Every notification that was accepted, as JSON, in the order of arrival."""
         self.answer = HTTPStatus.OK
         """What it answers; anything but a success refuses the notification."""
-        application = web.Application()
-        application.router.add_post("/{path:.*}", self._take)
-        self._runner = web.AppRunner(application, access_log=None)
+        super().__init__()
 
-    async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self._runner.cleanup()
-
-    @property
-    def url(self) -> str:
-        """Its address, without a path."""
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
+    def routes(self) -> Sequence[web.RouteDef]:
+        """Any path."""
+        return [web.post("/{path:.*}", self._take)]
 
     def told(self, **labels: str) -> list[Told]:
         """What was told of the alerts with these *labels*; one entry for each time."""
