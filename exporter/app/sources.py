@@ -160,7 +160,8 @@ class Sources(Mapping[str, WatchedSource]):
     async def _check_ledger(self) -> None:
         """See that it takes what waits, and one note more, before anything is stopped."""
         try:
-            await asyncio.wait_for(self._ledger.record(Change()), _PATIENCE)
+            async with asyncio.timeout(_PATIENCE):
+                await self._ledger.record(Change())
             now = self._clock.now().isoformat()
             await self._ledger.transact(lambda connection: set_meta(connection, "checked_at", now))
         except TimeoutError:

@@ -281,7 +281,9 @@ class Ledger:
             self._trouble = str(error)
             _log.error("the ledger cannot be written, will retry", error=str(error), pending=self.pending)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), delay)
+            # Not wait_for, which may swallow a cancellation that comes together with the end (before 3.12).
+            async with asyncio.timeout(delay):
+                await self._closing.wait()
 
     def _refuse(self, group: Iterable[Queued], error: StorageError) -> None:
         for _, stored in group:

@@ -25,7 +25,8 @@ from exporter.web.access import Access
 from exporter.web.paths import Paths
 from exporter.web.views import Exporter
 
-_OWN_PREFIXES = ("/-/", "/api/", "/static/", "/tasks/")
+_OWN_FOLDERS = ("/-/", "/api/", "/static/", "/tasks/")
+_OWN_PAGES = frozenset({config_page.PATH, status_page.PATH})
 _AT_THE_ROOT = Paths()
 _FOR_ALL = Access()
 
@@ -95,5 +96,5 @@ def check_telemetry_path(path: str) -> None:
         character in "{}?#%\\" or not character.isprintable() or character.isspace() for character in path
     ):
         raise ConfigError([f"--web.telemetry-path: {path!r} must be a plain path, as in /metrics"])
-    if path.startswith(_OWN_PREFIXES):
+    if path in _OWN_PAGES or f"{path}/".startswith(_OWN_FOLDERS):
         raise ConfigError([f"--web.telemetry-path: {path!r} is in use; choose another one"])

@@ -84,7 +84,9 @@ class Events:
             if event or silent % _SILENT_TICKS == 0:
                 await response.write(event or _event("alive", {}))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), pause)
+                # Not wait_for, which may swallow a cancellation that comes with the end (before 3.12).
+                async with asyncio.timeout(pause):
+                    await self._closing.wait()
 
 
 def _event(name: str, content: object) -> bytes:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.restart import Campaign, Plan, report
+from tests.campaigns.restart import Campaign, Plan, counted_twice, report
 
 
 @pytest.mark.timeout(300)
@@ -21,5 +21,5 @@ async def test_twenty_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path)
 @pytest.mark.timeout(300)
 async def test_without_the_ledgers_uniqueness_the_trial_fails(tmp_path: Path) -> None:
     """The trial can fail: with the counted runs deleted, tasks are counted twice."""
-    counted, truth = await Campaign(Plan(kills=4, sabotage=True), tmp_path).run()
-    assert counted != truth
+    counted, truth = await Campaign(Plan(kills=2, sabotage=True), tmp_path).run()
+    assert counted_twice(counted, truth)

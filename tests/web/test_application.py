@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.errors import ConfigError
-from exporter.web.application import check_telemetry_path
+from exporter.web.application import build, check_telemetry_path
 from tests.web.conftest import Client
 from tests.web.fake_exporter import FakeExporter
 
@@ -68,16 +68,28 @@ async def test_a_defect_in_the_api_is_json(client: Client, fake: FakeExporter) -
     assert fake.failures == 1
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/probe/metrics", "/"])
+@pytest.mark.parametrize("path", ["/metrics", "/probe/metrics", "/", "/statuses", "/apis/metrics"])
 def test_telemetry_paths(path: str) -> None:
     """Plain paths are accepted."""
     check_telemetry_path(path)
 
 
 @pytest.mark.parametrize(
-    "path", ["", "metrics", "/{x}", "/a?b", "/a b", "/a#b", "/\n", "/-/healthy", "/api/v1/tasks"]
+    "path",
+    ["", "metrics", "/{x}", "/a?b", "/a b", "/a#b", "/\n", "/api", "/api/metrics", "/-", "/static", "/tasks"],
 )
 def test_bad_telemetry_paths(path: str) -> None:
     """What is no plain path, or is in use, is refused with the name of the flag."""
     with pytest.raises(ConfigError, match=r"^--web\.telemetry-path: "):
         check_telemetry_path(path)
+
+
+def test_no_path_that_is_served_can_be_the_telemetry_path() -> None:
+    """Whatever is served beside the metrics keeps its path; the first page alone may give way."""
+    paths = {route.resource.canonical for route in build(FakeExporter()).router.routes() if route.resource}
+    for path in paths - {"/", "/metrics"}:
+        plain = path.replace("{", "").replace("}", "")
+        with pytest.raises(
+            ConfigError, match=f"^--web.telemetry-path: '{plain}' is in use; choose another one$"
+        ):
+            check_telemetry_path(plain)

@@ -93,6 +93,7 @@ async def test_checking_checks_the_web_configuration_too(folder: Path) -> None:
         ("--web.external-url=example.com", "--web.external-url: must be a URL"),
         ("--web.route-prefix=/{a}", "--web.route-prefix: '/{a}' must be a plain path"),
         ("--web.systemd-socket", "--web.systemd-socket: systemd handed over no socket"),
+        ("--web.telemetry-path=/status", "--web.telemetry-path: '/status' is in use; choose another one"),
     ],
 )
 async def test_mistakes_in_flags_are_one_line(folder: Path, flag: str, begin: str) -> None:
