@@ -310,10 +310,12 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 def _tell_valid(chosen: argparse.Namespace, configuration: config.Config, flags: Flags) -> int:
     """Check the web configuration as well, and tell what is valid; sockets of systemd are left alone."""
-    Front.open(replace(flags, systemd_socket=False))
+    front = Front.open(replace(flags, systemd_socket=False))
     sys.stdout.write(f"{chosen.config} is valid: {len(configuration.sources)} sources\n")
     if flags.web_config:
         sys.stdout.write(f"{flags.web_config} is valid\n")
+    if front.warning:
+        sys.stderr.write(f"{NAME}: warning: {front.warning}\n")
     return 0
 
 

@@ -61,6 +61,11 @@ class Front:
             context=self._live.context() if self._live else None,
         )
 
+    @property
+    def warning(self) -> str:
+        """What is no mistake in the web configuration, and will trouble those who connect; "" for nothing."""
+        return self._live.warning if self._live else ""
+
     def announce(self, bound: Iterable[Address]) -> None:
         """Log where it listens and what holds there, in the words of Prometheus' exporter-toolkit."""
         settings = self._live.current() if self._live else WebSettings()
@@ -70,6 +75,8 @@ class Front:
             self._log.info(f"TLS is {state}.", http2=False, address=str(address))
         if limit := settings.rate_limit:
             self._log.info("Rate Limiter is enabled.", burst=limit.burst, interval=limit.interval)
+        if self._live:
+            self._live.warn()
 
 
 def located(configuration: Config, external_url: str) -> Config:

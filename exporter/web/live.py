@@ -3,22 +3,28 @@
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
 from exporter.errors import ConfigError
-from exporter.web import tls
+from exporter.web import tls, validity
 from exporter.web.settings import WebSettings
 
 _Stamp = tuple[int, int, int] | None
 """Tells one state of a file from another; None if it cannot be read."""
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class _Rules:
     settings: WebSettings
     context: ssl.SSLContext | None
+    warning: str = ""
 
 
 class LiveSettings:
@@ -28,18 +34,26 @@ class LiveSettings:
     there is TLS at all is decided when the exporter starts.
     """
 
-    def __init__(self, path: Path, load: Callable[[Path], WebSettings]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        load: Callable[[Path], WebSettings],
+        *,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
         """Read all of it.
 
         Args:
             path: the web configuration file.
             load: reads it.
+            now: what certificates are judged by.
 
         Raises:
             ConfigError: there are mistakes in it, or a certificate cannot be loaded.
         """
         self._path = path
         self._load = load
+        self._now = now
         self._log = structlog.get_logger()
         self._stamps: dict[Path, _Stamp] = {path: None}
         self._rules = self._read()
@@ -48,6 +62,16 @@ class LiveSettings:
         """The settings in force."""
         self._refresh()
         return self._rules.settings
+
+    @property
+    def warning(self) -> str:
+        """What those who connect will object to, though it was loaded; "" for nothing known."""
+        return self._rules.warning
+
+    def warn(self) -> None:
+        """Log that, if there is anything."""
+        if self.warning:
+            self._log.warning("The server's certificate is not in force", reason=self.warning)
 
     def context(self) -> ssl.SSLContext | None:
         """A context that makes each connection with the settings in force; None without TLS."""
@@ -75,6 +99,7 @@ class LiveSettings:
         else:
             self._rules = rules
             self._log.info("Loaded web config file", file=str(self._path))
+            self.warn()
 
     def _read(self) -> _Rules:
         stamps = _stamps([self._path])
@@ -84,9 +109,11 @@ class LiveSettings:
             return _Rules(settings, None)
         self._stamps = stamps | _stamps(settings.tls.files)
         try:
-            return _Rules(settings, tls.build(settings.tls))
+            context = tls.build(settings.tls)
+            flaw = validity.flaw(settings.tls, self._now())
         except ConfigError as error:
             raise ConfigError([f"{self._path}: {mistake}" for mistake in error.mistakes]) from None
+        return _Rules(settings, context, f"{self._path}: {flaw}" if flaw else "")
 
     def _check_tls(self, rules: _Rules) -> None:
         if (rules.context is None) != (self._rules.context is None):

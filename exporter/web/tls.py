@@ -59,7 +59,7 @@ def build(settings: TlsServerSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION
-    _identify(context, settings)
+    identify(context, settings)
     _ask_clients(context, settings)
     try:
         _choose(context, settings)
@@ -94,7 +94,12 @@ def _ask_clients(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
         raise _unusable("client_ca", settings.client_ca_file, settings.client_ca_file, error) from None
 
 
-def _identify(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
+def identify(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
+    """Load the certificate and its key.
+
+    Raises:
+        ConfigError: they cannot be loaded, or do not belong together.
+    """
     # OpenSSL takes a certificate and its key from files only.
     with TemporaryDirectory(prefix="asynctask-exporter-") as folder:
         cert, key = settings.cert_file, settings.key_file

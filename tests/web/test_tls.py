@@ -1,15 +1,18 @@
 """TLS as clients meet it: real connections on loopback, and certificates that change."""
 
 import asyncio
+import re
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import structlog
 import uvloop
+import yaml
 
 from exporter.config.web import load_web
 from exporter.errors import ConfigError
@@ -142,10 +145,10 @@ async def test_a_renewed_certificate_is_used_at_once(serve: Serve, folder: Path,
         writer.close()
 
 
-def renew(ca: Pair, folder: Path) -> None:
+def renew(ca: Pair, folder: Path, *, days: int = 2) -> None:
     """Put another certificate with another key in place."""
     (folder / "fresh").mkdir(exist_ok=True)
-    fresh = signed(ca, folder / "fresh", "server")
+    fresh = signed(ca, folder / "fresh", "server", days=days)
     replace(folder / "server.key", fresh.key.read_bytes())
     replace(folder / "server.pem", fresh.cert.read_bytes())
 
@@ -330,6 +333,53 @@ async def test_certificates_in_the_file_itself(serve: Serve, folder: Path, ca: P
 
     text = f"tls_server_config:\n  cert: {block('server.pem')}\n  key: {block('server.key')}"
     async with serve(text) as address:
+        assert (await ask(address, trusting(ca)))[0] == 200
+
+
+def opened(folder: Path, now: datetime | None = None) -> LiveSettings:
+    """Read a file with the certificate in the folder, at this time."""
+    replace(folder / "web.yml", f"tls_server_config: {{{TLS}}}")
+    return LiveSettings(folder / "web.yml", load_web, now=lambda: now or datetime.now(UTC))
+
+
+def test_a_certificate_out_of_its_time_is_told(folder: Path, ca: Pair) -> None:
+    """One that is not in force is loaded, as by other exporters; told are its file, the date and the cure."""
+    begin = f"{folder / 'web.yml'}: tls_server_config: the certificate in {folder / 'server.pem'} "
+    assert opened(folder).warning == ""
+    too_early = opened(folder, datetime(2020, 1, 1, tzinfo=UTC)).warning
+    dated = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC, so that clients refuse it"
+    assert re.fullmatch(re.escape(begin) + rf"is not valid before {dated}; compare the clocks", too_early)
+    renew(ca, folder, days=-1)
+    too_late = opened(folder)
+    assert re.fullmatch(re.escape(begin) + rf"expired on {dated}; renew it", too_late.warning)
+    assert too_late.context() is not None
+
+
+@pytest.mark.parametrize("kind", ["authority", "chain", "text"])
+def test_the_time_of_any_certificate_is_known(folder: Path, ca: Pair, kind: str) -> None:
+    """Of one that signed itself, of the first of a chain, and of one in the configuration file."""
+    late = datetime.now(UTC) + timedelta(days=30)
+    certificate, key = (folder / "server.pem").read_text(), (folder / "server.key").read_text()
+    if kind == "authority":
+        certificate, key = ca.cert.read_text(), ca.key.read_text()
+    if kind == "chain":
+        certificate += ca.cert.read_text()
+    text = yaml.safe_dump({"tls_server_config": {"cert": certificate, "key": key}})
+    replace(folder / "web.yml", text)
+    live = LiveSettings(folder / "web.yml", load_web, now=lambda: late)
+    assert "the certificate in cert expired on " in live.warning
+
+
+async def test_a_renewal_that_is_none_is_told_once(serve: Serve, folder: Path, ca: Pair) -> None:
+    """When an expired certificate comes it is used and told; when a good one does, nothing is."""
+    async with serve(f"tls_server_config: {{{TLS}}}") as address:
+        for days, told in ((-1, ["The server's certificate is not in force"]), (2, [])):
+            renew(ca, folder, days=days)
+            with structlog.testing.capture_logs() as logs:
+                for _ in range(2):
+                    with suppress(ssl.SSLCertVerificationError):
+                        await ask(address, trusting(ca))
+            assert [line["event"] for line in logs if line["log_level"] == "warning"] == told
         assert (await ask(address, trusting(ca)))[0] == 200
 
 

@@ -12,7 +12,7 @@ import aiohttp
 import bcrypt
 import pytest
 
-from tests.http.certificates import authority, signed
+from tests.http.certificates import Pair, authority, signed
 from tests.real.program import free_port
 
 CONFIG = """
@@ -76,6 +76,12 @@ async def test_checking_checks_the_web_configuration_too(folder: Path) -> None:
     """Both files are told to be valid; a mistake in the second, or in a flag, is one line."""
     code, out = await told(*command(folder, "--config.check"))
     assert (code, out.splitlines()[-1]) == (0, f"{folder / 'web.yml'} is valid")
+    signed(Pair(folder / "ca.pem", folder / "ca.key"), folder, "server", days=-1)
+    code, out = await told(*command(folder, "--config.check"))
+    assert code == 0
+    assert f"{folder / 'web.yml'} is valid\n" in out
+    warning = f"asynctask-exporter: warning: {folder / 'web.yml'}: tls_server_config: the certificate in "
+    assert f"{warning}{folder / 'server.pem'} expired on " in out
     (folder / "server.key").unlink()
     code, out = await told(*command(folder, "--config.check"))
     assert (code, out) == (
@@ -85,6 +91,20 @@ async def test_checking_checks_the_web_configuration_too(folder: Path) -> None:
             f"cannot read {folder / 'server.key'}: No such file or directory\n"
         ),
     )
+
+
+async def test_an_expired_certificate_is_told_at_the_start(folder: Path) -> None:
+    """It is served with all the same: who does not verify it gets on."""
+    signed(Pair(folder / "ca.pem", folder / "ca.key"), folder, "server", days=-1)
+    process = await start(*command(folder, "--web.listen-address=127.0.0.1:0"))
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        line = await process.stdout.readuntil(b'; renew it"\n')
+    process.terminate()
+    await process.communicate()
+    assert b"level=WARN" in line.splitlines()[-1]
+    assert f"the certificate in {folder / 'server.pem'} expired on 20".encode() in line
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(
