@@ -50,6 +50,8 @@ class Alertmanager(Receiver):
         due = [alert for alert in self._registry if self._wait(alert) <= 0]
         self._report()
         for start in range(0, len(due), BATCH):
+            if self.retired:
+                return None
             await self._send(due[start : start + BATCH])
             self._report()
         return min(map(self._wait, self._registry), default=None)

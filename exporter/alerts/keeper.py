@@ -50,7 +50,7 @@ class Keeper(Receiver):
 
     async def work(self) -> float | None:
         """Take in what is new, and end what is over."""
-        while await self._take_in():
+        while not self.retired and await self._take_in():
             pass
         await self._cap()
         if self._clock.monotonic() >= self._judge_at:

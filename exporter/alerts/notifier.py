@@ -1,7 +1,8 @@
 """All notifications together: every receiver at its own pace, and what they share kept within its limit."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Protocol
@@ -32,6 +33,9 @@ from exporter.store.alert import Alert
 from exporter.store.totals import Totals
 
 TRIM_SECONDS = 5.0
+GRACE_SECONDS = 2.0
+"""What a receiver that is replaced has to get the answer to what it sent, so that this is not sent again."""
+_AGAIN = 5.0
 
 
 class Ledger(Database, Protocol):
@@ -44,14 +48,56 @@ class Ledger(Database, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is to be told, and what they share."""
+
+    settings: AlertSettings
+    alertmanagers: Sequence[AlertmanagerSettings] = ()
+    webhooks: Sequence[WebhookSettings] = ()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Those of the receivers."""
+        return [one.name for one in self.alertmanagers] + [one.name for one in self.webhooks]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A receiver, and what it was made from: whoever is made from the same goes on undisturbed."""
+
+    receiver: Receiver
+    origin: object
+    hears_of: Collection[Status] | None = None
+    """What it is told from the outbox; None for one that has no place there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Other receivers, ready to be told."""
+
+    told: Told
+    places: Mapping[str, _Place]
+
+
 class Notifier:
-    """Everything that is configured under ``alerting``."""
+    """Everything that is configured under ``alerting``.
+
+    Args:
+        told: who is told to begin with.
+        ledger: where the outbox and the alerts are.
+        origin_of: tells what there is to know about a source.
+        observers: who keeps the numbers about each receiver, by its name; looked up at each use.
+        clock: tells when.
+        dice: spreads attempts.
+
+    Raises:
+        ConfigError: a proxy's address in the environment is none.
+    """
 
     def __init__(
         self,
-        settings: AlertSettings,
-        alertmanagers: Sequence[AlertmanagerSettings],
-        webhooks: Sequence[WebhookSettings],
+        told: Told,
         ledger: Ledger,
         origin_of: OriginOf,
         *,
@@ -59,22 +105,22 @@ class Notifier:
         clock: Clock,
         dice: Random,
     ) -> None:
-        self._settings = settings
         self._ledger = ledger
         self._origin_of = origin_of
-        self._observers = dict(observers)
+        self._observers = observers
         self._clock = clock
         self._dice = dice
         self._log = structlog.get_logger()
         self._registry = Registry(ledger)
-        self._hears_of: dict[str, Collection[Status]] = {}
-        self._receivers: list[Receiver] = []
-        for webhook in webhooks:
-            self._add_webhook(webhook)
-        if alertmanagers:
-            self._add_keeper([observers[one.name] for one in alertmanagers])
-        for alertmanager in alertmanagers:
-            self._add_alertmanager(alertmanager)
+        self._told = told
+        self._places: Mapping[str, _Place] = {}
+        self._places = self.prepare(told).places
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group = asyncio.TaskGroup()
+        self._changing = asyncio.Lock()
+        """Held while receivers change, and while the outbox is trimmed to what they want."""
+        ledger.on_news(partial(self._wake, in_outbox=True))
+        self._registry.on_change(partial(self._wake, in_outbox=False))
 
     async def begin(self) -> None:
         """Let exactly the configured receivers be told, new ones from now on; call it before polling begins.
@@ -82,17 +128,47 @@ class Notifier:
         Raises:
             StorageError: the database cannot be written.
         """
-        await self._ledger.transact(partial(_begin, names=self._hears_of.keys()))
+        await self._ledger.transact(partial(_admit, wanted=_readers(self._places), leaving={}))
         await self._registry.load()
 
     async def run(self) -> None:
         """Notify until cancelled."""
-        if not self._receivers:
-            return
-        async with asyncio.TaskGroup() as group:
-            for receiver in self._receivers:
-                group.create_task(receiver.run())
-            group.create_task(self._trim_on())
+        async with self._group:
+            for name in self._places:
+                self._start(name)
+            await self._trim_on()  # Receivers may come at any time.
+
+    def prepare(self, told: Told) -> Prepared:
+        """Put together what other receivers need, and change nothing yet.
+
+        Raises:
+            ConfigError: a proxy's address in the environment is none.
+        """
+        return Prepared(told, dict(self._placed(told)))
+
+    def changes(self, prepared: Prepared) -> bool:
+        """Whether anything is another than it is now."""
+        return prepared.told != self._told
+
+    async def change(self, prepared: Prepared) -> None:
+        """Tell these from now on; call it only while ``run`` does.
+
+        Who is configured as before goes on undisturbed. Who is not goes on from where it was in the outbox,
+        and alerts keep the labels that they have. What waits for who is told no more is dropped.
+        """
+        after, before = prepared.places, self._places
+        ending = {name: place for name, place in before.items() if after.get(name) != place}
+        leaving = {name: place for name, place in ending.items() if name not in after}
+        async with self._changing:
+            await self._stop(ending)
+            dropped = await self._admit_in_turn(after, leaving)
+            if keeper.NAME in leaving:
+                dropped[keeper.NAME] += self._registry.clear()
+            self._places, self._told = after, prepared.told
+            for name in after.keys() - (before.keys() - ending.keys()):
+                self._start(name)
+        for name in leaving:
+            self._log.info("A receiver is told no more", receiver=name, dropped=dropped.get(name, 0))
 
     def alerts(self) -> Iterable[Alert]:
         """The alerts that Alertmanager is told of, those that are just over among them."""
@@ -108,8 +184,32 @@ class Notifier:
             source, task_id, by=by, comment=comment, now=self._clock.now()
         )
 
-    def _add_webhook(self, settings: WebhookSettings) -> None:
-        webhook = Webhook(
+    def _placed(self, told: Told) -> Iterator[tuple[str, _Place]]:
+        """The place of each receiver: the one it has, where nothing about it is another."""
+        for webhook in told.webhooks:
+            yield (
+                webhook.name,
+                self._place(webhook.name, webhook, partial(self._webhook, webhook), webhook.on),
+            )
+        if told.alertmanagers:
+            made = partial(self._keeper, told.settings)
+            yield keeper.NAME, self._place(keeper.NAME, told.settings, made, RULES.keys())
+        for one in told.alertmanagers:
+            made = partial(self._alertmanager, one, told.settings)
+            yield one.name, self._place(one.name, (one, told.settings), made)
+
+    def _place(
+        self,
+        name: str,
+        origin: object,
+        made: Callable[[], Receiver],
+        hears_of: Collection[Status] | None = None,
+    ) -> _Place:
+        known = self._places.get(name)
+        return known if known and known.origin == origin else _Place(made(), origin, hears_of)
+
+    def _webhook(self, settings: WebhookSettings) -> Receiver:
+        return Webhook(
             settings,
             self._ledger,
             self._origin_of,
@@ -117,65 +217,92 @@ class Notifier:
             clock=self._clock,
             dice=self._dice,
         )
-        self._add_reader(webhook, settings.on)
 
-    def _add_keeper(self, alertmanagers: Sequence[Observer]) -> None:
-        self._observers[keeper.NAME] = _Together(alertmanagers)
-        kept = Keeper(
+    def _keeper(self, settings: AlertSettings) -> Receiver:
+        return Keeper(
             self._registry,
-            self._settings,
+            settings,
             self._ledger,
             self._origin_of,
             self._ledger.totals,
-            observer=self._observers[keeper.NAME],
+            observer=_Together(self._alertmanager_observers),
             clock=self._clock,
             dice=self._dice,
         )
-        self._add_reader(kept, RULES.keys())
 
-    def _add_reader(self, reader: Receiver, statuses: Collection[Status]) -> None:
-        """Add a receiver that has a place in the outbox."""
-        self._hears_of[reader.name] = statuses
-        self._receivers.append(reader)
-        self._ledger.on_news(reader.wake)
+    def _alertmanager_observers(self) -> Sequence[Observer]:
+        return [self._observers[one.name] for one in self._told.alertmanagers]
 
-    def _add_alertmanager(self, settings: AlertmanagerSettings) -> None:
-        sender = Alertmanager(
+    def _alertmanager(self, one: AlertmanagerSettings, settings: AlertSettings) -> Receiver:
+        return Alertmanager(
+            one,
             settings,
-            self._settings,
             self._registry,
-            observer=self._observers[settings.name],
+            observer=self._observers[one.name],
             clock=self._clock,
             dice=self._dice,
         )
-        self._receivers.append(sender)
-        self._registry.on_change(sender.wake)
+
+    def _wake(self, *, in_outbox: bool) -> None:
+        for place in self._places.values():
+            if (place.hears_of is not None) is in_outbox:
+                place.receiver.wake()
+
+    def _start(self, name: str) -> None:
+        self._tasks[name] = self._group.create_task(self._places[name].receiver.run())
+
+    async def _stop(self, ending: Mapping[str, _Place]) -> None:
+        """Let receivers get the answer to what they have just sent, and end."""
+        if not ending:
+            return
+        tasks = [self._tasks.pop(name) for name in ending]
+        for place in ending.values():
+            place.receiver.retire()
+        _, late = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    async def _admit_in_turn(
+        self, after: Mapping[str, _Place], leaving: Mapping[str, _Place]
+    ) -> dict[str, int]:
+        """Let exactly these be told; return how much is dropped. A database that fails is asked again."""
+        work = partial(_admit, wanted=_readers(after), leaving=_readers(leaving))
+        while True:
+            try:
+                return await self._ledger.transact(work)
+            except StorageError as error:
+                self._log.error("The outbox cannot be written, will retry", err=str(error))
+                await asyncio.sleep(_AGAIN)
 
     async def _trim_on(self) -> None:
         while True:
             try:
-                await self._trim()
+                async with self._changing:
+                    await self._trim()
             except StorageError as error:
                 self._log.error("The outbox cannot be trimmed", err=str(error))
             await asyncio.sleep(TRIM_SECONDS)
 
     async def _trim(self) -> None:
         """Drop what waits beyond the limit, and tell how much waits for those who are left alone just now."""
-        limit = self._settings.limit
-        told = await self._ledger.transact(partial(outbox.trim, wanted=self._hears_of, limit=limit))
-        for receiver, (missed, waiting) in told.items():
-            self._observers[receiver].queued(waiting)
+        wanted = _readers(self._places)
+        if not wanted:
+            return
+        limit = self._told.settings.limit
+        told = await self._ledger.transact(partial(outbox.trim, wanted=wanted, limit=limit))
+        for name, (missed, waiting) in told.items():
+            observer = self._places[name].receiver.observer
+            observer.queued(waiting)
             if missed:
-                self._observers[receiver].dropped(missed)
-                self._log.error(
-                    "Notifications beyond queue_limit are dropped", receiver=receiver, dropped=missed
-                )
+                observer.dropped(missed)
+                self._log.error("Notifications beyond queue_limit are dropped", receiver=name, dropped=missed)
 
 
 class _Together:
     """Passes on what concerns all Alertmanagers; each tells by itself what it was sent and what waits."""
 
-    def __init__(self, observers: Sequence[Observer]) -> None:
+    def __init__(self, observers: Callable[[], Sequence[Observer]]) -> None:
         self._observers = observers
 
     def sent(self, number: int) -> None:
@@ -183,19 +310,28 @@ class _Together:
 
     def failed(self) -> None:
         """Not kept now: none of them can be told."""
-        for observer in self._observers:
+        for observer in self._observers():
             observer.failed()
 
     def dropped(self, number: int) -> None:
         """Never kept: none of them will be told."""
-        for observer in self._observers:
+        for observer in self._observers():
             observer.dropped(number)
 
     def queued(self, number: int) -> None:
         """What waits to be kept waits for a moment only."""
 
 
-def _begin(connection: Connection, names: Collection[str]) -> None:
-    outbox.admit(connection, names)
-    if keeper.NAME not in names:
+def _readers(places: Mapping[str, _Place]) -> Mapping[str, Collection[Status]]:
+    """Those who have a place in the outbox, with what they are told."""
+    return {name: place.hears_of for name, place in places.items() if place.hears_of is not None}
+
+
+def _admit(
+    connection: Connection, wanted: Collection[str], leaving: Mapping[str, Collection[Status]]
+) -> dict[str, int]:
+    dropped = {name: outbox.waiting(connection, name, statuses) for name, statuses in leaving.items()}
+    outbox.admit(connection, wanted)
+    if keeper.NAME not in wanted:
         alerting.clear(connection)
+    return dropped

@@ -24,6 +24,7 @@ class Receiver:
         self.observer = observer
         self.log = structlog.get_logger().bind(receiver=name)
         self._news = asyncio.Event()
+        self._retired = asyncio.Event()
         self._backoff = Backoff(backoff, dice)
         self._changes = Changes()
 
@@ -31,10 +32,20 @@ class Receiver:
         """There may be news."""
         self._news.set()
 
+    @property
+    def retired(self) -> bool:
+        """Whether to stop after what is being done."""
+        return self._retired.is_set()
+
+    def retire(self) -> None:
+        """Stop, but get the answer to what was sent."""
+        self._retired.set()
+        self._news.set()
+
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until retired or cancelled."""
         try:
-            while True:
+            while not self.retired:
                 self._news.clear()
                 await self._attempt()
         finally:
@@ -56,16 +67,21 @@ class Receiver:
         try:
             rest = await self.work()
         except (Undelivered, StorageError) as error:
-            await asyncio.sleep(self._failed(error))
+            await self._rest(self._retired, self._failed(error))
         except Exception as error:  # The edge of a delivery: a defect of ours stops no other receiver.
             self.log.exception("Notifications cannot be delivered because of a defect")
-            await asyncio.sleep(self._failed(error))
+            await self._rest(self._retired, self._failed(error))
         else:
             self._succeeded()
-            # Not wait_for, which may swallow a cancellation that comes together with the news (before 3.12).
-            with suppress(TimeoutError):
-                async with asyncio.timeout(rest):
-                    await self._news.wait()
+            if not self.retired:
+                await self._rest(self._news, rest)
+
+    @staticmethod
+    async def _rest(until: asyncio.Event, seconds: float | None) -> None:
+        # Not wait_for, which may swallow a cancellation that comes together with the event (before 3.12).
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await until.wait()
 
     def _failed(self, error: Exception) -> float:
         self.observer.failed()

@@ -41,6 +41,12 @@ class Registry:
         """Go on where an earlier process stopped."""
         self._alerts = {alert.event: alert for alert in await self._database.transact(alerting.read)}
 
+    def clear(self) -> int:
+        """Forget all alerts, which the database has forgotten already; return how many nobody was told."""
+        untold = sum(alert.accepted_at is None and alert.resolved_at is None for alert in self)
+        self._alerts = {}
+        return untold
+
     async def add(self, new: Collection[Alert], receiver: str, position: int) -> None:
         """Take in new alerts, and note in the same transaction how far that is in the outbox."""
 

@@ -55,23 +55,26 @@ class Webhook(Receiver):
             read = partial(outbox.read, receiver=self.name, statuses=self._settings.on, limit=BATCH)
             batch = await self._database.transact(read)
             self.observer.queued(batch.waiting)
-            await self._tell(batch)
-            self.observer.queued(batch.waiting - len(batch.news))
-            if len(batch.news) == batch.waiting:
+            told = await self._tell(batch)
+            self.observer.queued(batch.waiting - told)
+            if told == batch.waiting or self.retired:
                 return None
 
     async def close(self) -> None:
         """Close the connections."""
         await self._post.close()
 
-    async def _tell(self, batch: outbox.Batch) -> None:
-        """Tell a batch, and note how far that went, whatever ended it."""
+    async def _tell(self, batch: outbox.Batch) -> int:
+        """Tell a batch, and note how far that went, whatever ended it; return how much that was."""
         reached = batch.begin
         try:
-            for news in batch.news:
+            for number, news in enumerate(batch.news):
+                if self.retired:
+                    return number
                 await self._tell_one(news)
                 reached = news.position
             reached = batch.end
+            return len(batch.news)
         finally:
             if reached > batch.begin:
                 advance = partial(outbox.advance, receiver=self.name, position=reached)

@@ -12,12 +12,12 @@ import structlog
 from exporter import config
 from exporter.alerts.texts import printable
 from exporter.app.flags import Flags
-from exporter.app.notifying import notifier
+from exporter.app.notifying import Notifying
 from exporter.app.reload import Reloader
 from exporter.app.scraping import Scraping
 from exporter.app.serving import Front, located
 from exporter.app.source import WatchedSource
-from exporter.app.sources import Sources
+from exporter.app.sources import Difference, Sources
 from exporter.clock import Clock, Moment, SystemClock
 from exporter.metrics.own import ReceiverStats
 from exporter.model import WatchedId
@@ -40,7 +40,7 @@ from exporter.web.views import (
     UnknownSource,
 )
 
-_FIXED = ("metrics", "storage", "alerting")
+_FIXED = ("metrics",)
 """The parts of the configuration that are decided when the process starts."""
 
 
@@ -64,11 +64,11 @@ class App:
         self._ready = False
         self._scraping.numbers.config_hash = _hash(configuration)
         self._scraping.numbers.reloaded_at = clock.now()
-        retention = timedelta(seconds=configuration.storage.retention)
-        self._sources = Sources(configuration.sources, ledger, retention=retention, clock=clock)
-        self._notifier = notifier(
+        self._sources = Sources(configuration.sources, ledger, clock)
+        self._notifying = Notifying(
             configuration.alerting, self._sources, ledger, self._scraping.numbers.receivers, clock
         )
+        self._notifier = self._notifying.notifier
         self._reloader = Reloader(flags.config_file, self._use, self._scraping.numbers, clock)
 
     @classmethod
@@ -189,7 +189,7 @@ class App:
         running = self._configuration
         in_use = loaded.model_copy(update={part: getattr(running, part) for part in _FIXED})
         new_hash = await asyncio.to_thread(_hash, in_use)
-        told = await self._sources.change(in_use.sources)
+        told = await self._change(in_use)
         self._configuration, self._scraping.numbers.config_hash = in_use, new_hash
         self._log.info(
             "Sources as configured",
@@ -202,6 +202,17 @@ class App:
             self._log.warning(
                 "These parts of the configuration have changed, which takes a restart", parts=other
             )
+
+    async def _change(self, wanted: config.Config) -> Difference:
+        """See first that nothing will fail, and then change what is another."""
+        sources, receivers = self._sources.prepare(wanted.sources), self._notifying.prepare(wanted.alerting)
+        others_told = self._notifier.changes(receivers)
+        if sources.told or others_told:
+            await self._ledger.check()
+        self._ledger.retention = timedelta(seconds=wanted.storage.retention)
+        if others_told:  # Before the sources: what these find is for them already.
+            await self._notifying.change(receivers)
+        return await self._sources.change(sources)
 
     def _known(self, source: str) -> WatchedSource:
         if source not in self._sources:
@@ -229,7 +240,6 @@ def _ledger_settings(configuration: config.Config, flags: Flags) -> LedgerSettin
         queue_buckets=metrics.queue_buckets or metrics.duration_buckets,
         max_error_codes=metrics.max_error_codes,
         retention=timedelta(seconds=configuration.storage.retention),
-        outbox=configuration.alerting.is_on,
     )
 
 

@@ -31,9 +31,7 @@ _STATIC = "static"
 class WatchedSource:
     """A source: its board as the ledger has it, its poller, and where its ids come from."""
 
-    def __init__(
-        self, upstream: Upstream, state: SourceState, ledger: Ledger, *, retention: timedelta, clock: Clock
-    ) -> None:
+    def __init__(self, upstream: Upstream, state: SourceState, ledger: Ledger, clock: Clock) -> None:
         self.settings = upstream.settings
         self.stats = upstream.stats
         self.board = Board(self.settings.name, board_rules(self.settings))
@@ -49,7 +47,7 @@ class WatchedSource:
             board=self.board,
             ledger=ledger,
             state=replace(state, entries=[]),
-            settings=poll_settings(self.settings, retention),
+            settings=poll_settings(self.settings),
             observer=self.stats,
             clock=clock,
             dice=Random(),
@@ -151,7 +149,7 @@ def board_rules(settings: config.Source) -> BoardRules:
     )
 
 
-def poll_settings(settings: config.Source, retention: timedelta) -> PollSettings:
+def poll_settings(settings: config.Source) -> PollSettings:
     """What the configuration says about polling a source."""
     polling = settings.polling
     return PollSettings(
@@ -161,7 +159,6 @@ def poll_settings(settings: config.Source, retention: timedelta) -> PollSettings
         max_backoff=polling.max_backoff,
         concurrency=settings.pace.concurrency,
         max_watched=settings.max_watched_tasks,
-        retention=retention,
     )
 
 

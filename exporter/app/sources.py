@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 
@@ -14,12 +13,9 @@ from exporter.clock import Clock
 from exporter.errors import StorageError
 from exporter.metrics.own import SourceStats
 from exporter.model import WatchedId
-from exporter.store.ledger import Change, Ledger, SourceState
-from exporter.store.schema import set_meta
+from exporter.store.ledger import Ledger, SourceState
 from exporter.web.views import UnknownSource
 
-_PATIENCE = 5.0
-"""How many seconds a reload waits for the ledger before it changes anything."""
 _AGAIN = 5.0
 
 
@@ -43,13 +39,23 @@ class Difference:
             unchanged=[name for name in stay if before[name] == after[name]],
         )
 
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Other sources, ready to be watched."""
+
+    told: Difference
+    wanted: Mapping[str, config.Source]
+    new: Sequence[Upstream]
+
 
 class Sources(Mapping[str, WatchedSource]):
     """The watched sources by name, in the order of the configuration."""
 
-    def __init__(
-        self, configured: Sequence[config.Source], ledger: Ledger, *, retention: timedelta, clock: Clock
-    ) -> None:
+    def __init__(self, configured: Sequence[config.Source], ledger: Ledger, clock: Clock) -> None:
         """Put them together; call it before the event loop runs.
 
         Raises:
@@ -57,7 +63,6 @@ class Sources(Mapping[str, WatchedSource]):
             StorageError: the ledger cannot be written.
         """
         self._ledger = ledger
-        self._retention = retention
         self._clock = clock
         self._log = structlog.get_logger()
         self._stats: dict[str, SourceStats] = {}
@@ -110,29 +115,30 @@ class Sources(Mapping[str, WatchedSource]):
             await self.settled(name)
         raise UnknownSource(f"no source is called {name!r}")
 
-    async def change(self, configured: Sequence[config.Source]) -> Difference:
+    def prepare(self, configured: Sequence[config.Source]) -> Prepared:
+        """Put together what other sources need, and change nothing yet.
+
+        Raises:
+            ConfigError: one of them cannot be put together.
+        """
+        wanted = {settings.name: settings for settings in configured}
+        told = Difference.between({name: one.settings for name, one in self.items()}, wanted)
+        return Prepared(told, wanted, [self._upstream(wanted[name]) for name in (*told.added, *told.changed)])
+
+    async def change(self, prepared: Prepared) -> Difference:
         """Watch these from now on; call it only while ``run`` does.
 
         A source that is configured as before goes on undisturbed. One that is not is stopped, and begins anew
         from the ledger once everything of it is in there, so that nothing is lost or counted twice; meanwhile
         its tasks are still shown.
-
-        Raises:
-            ConfigError: one of them cannot be put together; nothing has changed.
-            StorageError: the ledger cannot be written now; nothing has changed.
         """
-        wanted = {settings.name: settings for settings in configured}
+        told, new = prepared.told, prepared.new
         async with self._changing:
-            told = Difference.between({name: one.settings for name, one in self.items()}, wanted)
-            new = [self._upstream(wanted[name]) for name in (*told.added, *told.changed)]
-            ending = (*told.removed, *told.changed)
-            if new or ending:
-                await self._check_ledger()
-            await asyncio.gather(*(self._stop(name) for name in ending))
+            await asyncio.gather(*(self._stop(name) for name in (*told.removed, *told.changed)))
             states = await self._declare(new)
             # No await from here on: scrapes see the sources as before, or as after.
             begun = {up.settings.name: self._begun(up, states[up.settings.name]) for up in new}
-            self._watched = {name: begun[name] if name in begun else self[name] for name in wanted}
+            self._watched = {name: begun[name] if name in begun else self[name] for name in prepared.wanted}
             for name in begun:
                 self._start(name)
         return told
@@ -145,7 +151,7 @@ class Sources(Mapping[str, WatchedSource]):
     def _begun(self, upstream: Upstream, state: SourceState) -> WatchedSource:
         stats, settings = upstream.stats, upstream.settings
         stats.api, stats.watched_limit = settings.api, settings.max_watched_tasks
-        return WatchedSource(upstream, state, self._ledger, retention=self._retention, clock=self._clock)
+        return WatchedSource(upstream, state, self._ledger, self._clock)
 
     def _start(self, name: str) -> None:
         self._tasks[name] = self._group.create_task(self[name].run())
@@ -156,16 +162,6 @@ class Sources(Mapping[str, WatchedSource]):
         task.cancel()
         await asyncio.wait([task])
         await source.store()
-
-    async def _check_ledger(self) -> None:
-        """See that it takes what waits, and one note more, before anything is stopped."""
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._ledger.record(Change())
-            now = self._clock.now().isoformat()
-            await self._ledger.transact(lambda connection: set_meta(connection, "checked_at", now))
-        except TimeoutError:
-            raise StorageError("the ledger cannot be written now; reload again when it can") from None
 
     async def _declare(self, new: Collection[Upstream]) -> Mapping[str, SourceState]:
         """What the ledger knows of sources; one that cannot be written just now is asked again."""

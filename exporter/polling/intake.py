@@ -10,7 +10,6 @@ import structlog
 from exporter.clock import Clock
 from exporter.errors import Malformed, StorageError
 from exporter.model import Status, Task, Transition, WatchedId
-from exporter.polling.settings import PollSettings
 from exporter.store.board import Board
 from exporter.store.entry import Sighting
 from exporter.store.ledger import Change, Ledger
@@ -44,10 +43,9 @@ def checked(task: object) -> Task:
 class Intake:
     """Applies what an API told to the board, and hands what is news to the ledger."""
 
-    def __init__(self, board: Board, ledger: Ledger, settings: PollSettings, clock: Clock) -> None:
+    def __init__(self, board: Board, ledger: Ledger, clock: Clock) -> None:
         self.board = board
         self._ledger = ledger
-        self._settings = settings
         self._clock = clock
         self._words: set[str] = set()
         self._log = structlog.get_logger().bind(source=board.source)
@@ -62,7 +60,7 @@ class Intake:
             asked=asked,
             wanted=True,
             watched=watched,
-            oldest=now.wall - self._settings.retention,
+            oldest=self._ledger.oldest(self.board.source, now.wall),
             counted=counted,
         )
         news = self._apply(task, seen)
@@ -86,7 +84,7 @@ class Intake:
             asked=asked,
             wanted=watched is not None,
             since=since,
-            oldest=now.wall - self._settings.retention,
+            oldest=self._ledger.oldest(self.board.source, now.wall),
             first_listing=first_listing,
             counted=counted,
             watched=watched,

@@ -62,7 +62,7 @@ class Poller:
         self._clock = clock
         self._dice = dice
         self._log = structlog.get_logger().bind(source=board.source)
-        self._intake = Intake(board, ledger, settings, clock)
+        self._intake = Intake(board, ledger, clock)
         self._watchlist = Watchlist()
         self._schedule = Schedule()
         self._in_flight: set[str] = set()

@@ -32,6 +32,5 @@ class PollSettings:
     max_backoff: float = 300.0
     concurrency: int = 4
     max_watched: int = 100_000
-    retention: timedelta = timedelta(days=90)
     overlap: timedelta = timedelta(seconds=60)
     """How far a listing reaches back behind the one before it."""

@@ -23,8 +23,6 @@ class LedgerSettings:
     max_error_codes: int = 50
     """How many error codes of one source get a series of their own; the rest is ``other``."""
     retention: timedelta = timedelta(days=90)
-    outbox: bool = False
-    """Whether ends are kept for a notifier to fetch."""
     backoff: tuple[float, float] = (0.5, 30.0)
     """Seconds between attempts to store what could not be stored: the first, and the longest."""
     room: int = 50_000

@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, ClauseElement, Connection, bindparam, dele
 from exporter.model import Status, Transition
 from exporter.store.jsontext import transition_to_json
 from exporter.store.prepared import Prepared, Values
-from exporter.store.schema import Row, insert, micros, outbox, runs, stamp
+from exporter.store.schema import Row, insert, micros, outbox, receivers, runs, stamp
 from exporter.store.tally import Tally
 
 Id = tuple[str, str]
@@ -49,8 +49,8 @@ def read_ended(connection: Connection, source: str, ids: Collection[str]) -> dic
 
 
 def fill_outbox(connection: Connection, news: Sequence[Transition]) -> None:
-    """Keep news for a notifier; the same news has the same event id, and is kept once."""
-    if news:
+    """Keep news, if anybody is to be told; the same news has the same event id, and is kept once."""
+    if news and connection.scalar(select(receivers.c.receiver).limit(1)) is not None:
         statement = insert(connection, outbox).on_conflict_do_nothing(index_elements=["event"])
         connection.execute(statement, [_outbox_row(t) for t in news])
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from exporter.clock import Clock
 from exporter.errors import StorageError
 from exporter.store.change import Change, LedgerSettings, Scraper, SourceState
+from exporter.store.schema import set_meta
 from exporter.store.storage import Storage, Unstorable
 from exporter.store.totals import Delta, Totals
 
@@ -38,6 +39,9 @@ _GROUP = 2000
 _FAREWELL = 1.5
 """Seconds that `Ledger.close` gives to what is queued."""
 _PRUNE_EVERY = 3600.0
+_MICROSECOND = timedelta(microseconds=1)
+_PATIENCE = 5.0
+"""Seconds that `Ledger.check` gives to what waits."""
 
 
 class Ledger:
@@ -166,6 +170,34 @@ class Ledger:
             found.setdefault(task_id, set()).add(run)
         return found
 
+    @property
+    def retention(self) -> timedelta:
+        """How long runs are remembered; may be changed at any time."""
+        return self._storage.retention
+
+    @retention.setter
+    def retention(self, retention: timedelta) -> None:
+        self._storage.retention = retention
+
+    def oldest(self, source: str, now: datetime) -> datetime:
+        """What ended before this time is history: whether it was counted may have been forgotten."""
+        kept, forgotten = now - self._storage.retention, self._storage.forgotten.get(source)
+        return kept if forgotten is None else max(kept, forgotten + _MICROSECOND)
+
+    async def check(self, patience: float = _PATIENCE) -> None:
+        """See that it takes what waits, and one note more.
+
+        Raises:
+            StorageError: it does not within so many seconds.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                await self.record(Change())
+            now = self._clock.now().isoformat()
+            await self.transact(lambda connection: set_meta(connection, "checked_at", now))
+        except TimeoutError:
+            raise StorageError("the ledger cannot be written now; reload again when it can") from None
+
     def scrapers(self) -> tuple[int, list[Scraper]]:
         """Tell the highest released birth, and every scraper that is known."""
         return self._released, list(self._scrapers.values())
@@ -173,8 +205,8 @@ class Ledger:
     async def prune(self, now: datetime) -> int:
         """Delete the runs that can never be counted again; return how many.
 
-        Which these are is told in `exporter.store.retention`: the poller must count no end that is
-        older than the retention, for a run that was pruned would be counted again.
+        Which these are is told in `exporter.store.retention`: the poller must count no end before
+        `oldest`, for a run that was pruned would be counted again.
 
         Raises:
             StorageError: it cannot be written.

@@ -66,6 +66,11 @@ def read(connection: Connection, receiver: str, statuses: Collection[Status], li
     return Batch(begin, news, end, _count(connection, wanted))
 
 
+def waiting(connection: Connection, receiver: str, statuses: Collection[Status]) -> int:
+    """How much waits for a receiver that wants to know of such statuses."""
+    return _count(connection, _waiting(_position(connection, receiver), statuses))
+
+
 def advance(connection: Connection, receiver: str, position: int) -> None:
     """Note that a receiver needs nothing up to *position* any more."""
     mine = receivers.c.receiver == receiver, receivers.c.position < position

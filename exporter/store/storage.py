@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import TypeVar
 
@@ -29,6 +29,10 @@ class Storage:
     """What was in it when it was opened."""
     released: int
     scrapers: Mapping[str, Scraper]
+    retention: timedelta
+    """How long runs are remembered; may be changed."""
+    forgotten: Mapping[str, datetime]
+    """The latest end that was pruned of each source."""
 
     def __init__(self, settings: LedgerSettings) -> None:
         """Open it, or create it.
@@ -39,6 +43,7 @@ class Storage:
         bounds = {DURATION: settings.duration_buckets, QUEUE_DURATION: settings.queue_buckets}
         path = settings.path
         self._settings = settings
+        self.retention = settings.retention
         self._bounds = {name: rebucket.in_micros(seconds) for name, seconds in bounds.items()}
         self._known = Vocabulary()
         self._lock = None if path is None else sqlite.prepare(path)
@@ -65,8 +70,7 @@ class Storage:
             for change in changes:
                 for source, reason in change.lost:
                     tally.lose(source, reason)
-            if self._settings.outbox:
-                counting.fill_outbox(connection, news)
+            counting.fill_outbox(connection, news)
             state.write(connection, changes)
             series.move(connection, tally)
         self._known.learn(tally.delta.births)
@@ -102,8 +106,11 @@ class Storage:
             StorageError: it cannot be written.
         """
         with self._transaction() as connection:
-            state.forget_scrapers(connection, now - self._settings.retention)
-            return retention.prune(connection, now, self._settings.retention)
+            state.forget_scrapers(connection, now - self.retention)
+            pruned = retention.prune(connection, now, self.retention)
+            forgotten = retention.forgotten(connection)
+        self.forgotten = forgotten
+        return pruned
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Do *work* in a transaction of its own.
@@ -126,6 +133,7 @@ class Storage:
             rebucket.fit(connection, bounds)
             self.totals = series.read(connection, bounds)
             self.released, self.scrapers = state.read_scrapers(connection)
+            self.forgotten = retention.forgotten(connection)
         for name, by_labels in (self.totals.counters | self.totals.histograms).items():
             self._known.learn({(name, labels): one.birth for labels, one in by_labels.items()})
 

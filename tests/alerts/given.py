@@ -14,7 +14,7 @@ from typing import Any, Self, TextIO
 from aiohttp import web
 
 from exporter import log
-from exporter.alerts.notifier import Notifier
+from exporter.alerts.notifier import Notifier, Told
 from exporter.alerts.settings import AlertmanagerSettings, AlertSettings, Origin, WebhookSettings
 from exporter.clock import Clock
 from exporter.errors import NoLog
@@ -117,6 +117,15 @@ class Running:
         self.clock.mono += seconds
 
 
+def told(*receivers: WebhookSettings | AlertmanagerSettings, settings: AlertSettings | None = None) -> Told:
+    """These receivers, with what they share."""
+    return Told(
+        settings or AlertSettings(backoff=QUICK),
+        [one for one in receivers if isinstance(one, AlertmanagerSettings)],
+        [one for one in receivers if isinstance(one, WebhookSettings)],
+    )
+
+
 @asynccontextmanager
 async def running(
     path: Path | None,
@@ -127,13 +136,11 @@ async def running(
 ) -> AsyncIterator[Running]:
     """A ledger and a notifier, until the block ends; on the same path the next goes on."""
     clock = clock or FakeClock()
-    ledger = Ledger.open(LedgerSettings(path=path, outbox=True, backoff=QUICK), clock)
+    ledger = Ledger.open(LedgerSettings(path=path, backoff=QUICK), clock)
     ledger.declare("epm", ["import"])
     stats = {one.name: ReceiverStats() for one in receivers}
     notifier = Notifier(
-        settings or AlertSettings(backoff=QUICK),
-        [one for one in receivers if isinstance(one, AlertmanagerSettings)],
-        [one for one in receivers if isinstance(one, WebhookSettings)],
+        told(*receivers, settings=settings),
         ledger,
         (ORIGINS if origins is None else origins).get,
         observers=stats,

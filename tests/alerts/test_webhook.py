@@ -256,12 +256,16 @@ async def test_news_that_cannot_be_read_holds_up_nothing(tmp_path: Path) -> None
 
 async def test_a_full_disk_stops_nobody_for_good(tmp_path: Path) -> None:
     """While the database cannot be read, attempts fail and are repeated."""
-    async with Receiver() as receiver, running(tmp_path, webhook(receiver.url)) as run:
+    async with Receiver(lambda _: 503) as receiver, running(tmp_path, webhook(receiver.url)) as run:
+        await run.end(E, "1")
+        await until(lambda: receiver.asked)
         await run.ledger.transact(
             lambda connection: connection.exec_driver_sql("ALTER TABLE receivers RENAME TO gone")
         )
-        await run.end(E, "1")
-        await until(lambda: run.stats[NAME].errors)
+        asked, errors = len(receiver.asked), run.stats[NAME].errors
+        await until(lambda: run.stats[NAME].errors > errors + 2)
+        assert len(receiver.asked) <= asked + 1
+        receiver.answer = lambda _: 200
         await run.ledger.transact(
             lambda connection: connection.exec_driver_sql("ALTER TABLE gone RENAME TO receivers")
         )

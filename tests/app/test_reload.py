@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from structlog.testing import capture_logs
 
 from exporter.app import App, Flags
@@ -21,6 +22,7 @@ from tests.app.conftest import Source, source, text
 from tests.app.fake_api import System
 from tests.campaigns.process import scrape
 from tests.real.waiting import until
+from tests.store.given import full_disk
 
 Systems = dict[str, System]
 
@@ -238,6 +240,24 @@ async def test_no_registration_is_lost_in_a_reload(tmp_path: Path, systems: Syst
             return (await scrape(exporter.url)).get(key) == len(ids)
 
         await until("all are counted, once", counted)
+
+
+async def test_a_full_disk_changes_nothing(tmp_path: Path, systems: Systems) -> None:
+    """While the ledger cannot be written no source is stopped, nobody else told; the reload is refused."""
+    async with running(tmp_path, source("a", "1")) as exporter:
+        before, config_before = exporter.app.boards()["a"], exporter.app.configuration()
+        hooks = {"webhooks": [{"name": "hook", "url": "http://127.0.0.1:9"}]}
+        sources = text(source("a", "1", keep="1m"), source("b"))
+        exporter.path.write_text(sources + yaml.safe_dump({"alerting": hooks}))
+        with full_disk(), capture_logs():
+            assert len(await exporter.app.reload()) == 1
+        assert exporter.app.boards() == {"a": before}
+        assert exporter.app.configuration() == config_before
+        assert exporter.app.info().receivers == []
+        asked = len(systems["a"].asked)
+        await holds(lambda: len(systems["a"].asked) > asked)
+        assert await exporter.app.reload() == ()
+        assert [one.name for one in exporter.app.info().receivers] == ["webhook/hook"]
 
 
 async def test_who_registers_for_a_source_that_goes_is_told_so(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """What a Prometheus is shown that asks for some of the metrics only, with ``?name[]=``."""
 
-from datetime import timedelta
-
 from exporter.app.scraping import Scraping
 from exporter.app.sources import Sources
 from exporter.metrics.births import Caller
@@ -31,7 +29,7 @@ class World:
     def __init__(self) -> None:
         clock = FakeClock()
         self.ledger = Ledger.open(settings(None), clock)
-        self.sources = Sources(configured(source("a")), self.ledger, retention=timedelta(days=1), clock=clock)
+        self.sources = Sources(configured(source("a")), self.ledger, clock)
         self.scraping = Scraping(self.ledger, clock)
 
     async def fail(self, operation: str) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from exporter.model import Status
+from exporter.store import outbox
 from exporter.store.ledger import Change, Ledger
 from exporter.store.totals import (
     DISCOVERED,
@@ -239,7 +241,8 @@ async def test_the_last_fifty_successful_durations_are_kept(tmp_path: Path) -> N
 
 async def test_the_outbox_gets_each_end_and_each_amended_failure_once(tmp_path: Path) -> None:
     """The event's id is the same whenever the same news comes, so a notifier tells it once."""
-    async with opened(tmp_path, outbox=True) as ledger:
+    async with opened(tmp_path) as ledger:
+        await ledger.transact(partial(outbox.admit, names=["a"]))
         for _ in range(2):
             await ledger.record(Change(transitions=[transition(R, None), transition(S)]))
             await ledger.record(Change(transitions=[transition(E, S, counts=False)]))

@@ -39,7 +39,7 @@ async def rows(ledger: Ledger) -> int:
 
 async def test_a_batch_has_an_end_and_the_rest_waits() -> None:
     """Batches are oldest first, and tell how much there is in all."""
-    async with opened(None, outbox=True) as ledger:
+    async with opened(None) as ledger:
         await ledger.transact(partial(outbox.admit, names=["a"]))
         await end(ledger, "1", "2", "3")
         first = await read(ledger, "a", limit=2)
@@ -50,7 +50,7 @@ async def test_a_batch_has_an_end_and_the_rest_waits() -> None:
 
 async def test_what_nobody_wants_is_passed_over() -> None:
     """An end of another status moves the position, and is deleted."""
-    async with opened(None, outbox=True) as ledger:
+    async with opened(None) as ledger:
         await ledger.transact(partial(outbox.admit, names=["a"]))
         await end(ledger, "1", status=S)
         batch = await read(ledger, "a")
@@ -61,7 +61,7 @@ async def test_what_nobody_wants_is_passed_over() -> None:
 
 async def test_it_is_deleted_when_all_are_past_it() -> None:
     """The slowest receiver decides; a position never goes back."""
-    async with opened(None, outbox=True) as ledger:
+    async with opened(None) as ledger:
         await ledger.transact(partial(outbox.admit, names=["a", "b"]))
         await end(ledger, "1", "2")
         batch = await read(ledger, "a")
@@ -77,7 +77,7 @@ async def test_it_is_deleted_when_all_are_past_it() -> None:
 
 async def test_trimming_counts_what_is_missed_by_each() -> None:
     """What a receiver did not want, it does not miss, and it takes no room."""
-    async with opened(None, outbox=True) as ledger:
+    async with opened(None) as ledger:
         await ledger.transact(partial(outbox.admit, names=["failed", "all"]))
         await end(ledger, "1", "2")
         await end(ledger, "3", "4", status=S)
@@ -93,7 +93,7 @@ async def test_trimming_counts_what_is_missed_by_each() -> None:
 
 async def test_with_nobody_to_tell_nothing_is_kept() -> None:
     """Whoever takes all receivers out of the configuration leaves nothing behind."""
-    async with opened(None, outbox=True) as ledger:
+    async with opened(None) as ledger:
         await ledger.transact(partial(outbox.admit, names=["a"]))
         await end(ledger, "1")
         await ledger.transact(partial(outbox.admit, names=[]))
@@ -102,7 +102,7 @@ async def test_with_nobody_to_tell_nothing_is_kept() -> None:
 
 async def test_listeners_hear_of_news_after_the_commit() -> None:
     """And not of commits that tell of no task."""
-    async with opened(None, outbox=True) as ledger:
+    async with opened(None) as ledger:
         heard: list[int] = []
         ledger.on_news(lambda: heard.append(1))
         await ledger.record(Change(lost=[("epm", "not_found")]))
