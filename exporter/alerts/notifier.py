@@ -167,6 +167,12 @@ class Notifier:
             self._places, self._told = after, prepared.told
             for name in after.keys() - (before.keys() - ending.keys()):
                 self._start(name)
+        self._log.info(
+            "Receivers as configured",
+            added=sorted(after.keys() - before.keys()),
+            changed=sorted(ending.keys() & after.keys()),
+            removed=sorted(leaving),
+        )
         for name in leaving:
             self._log.info("A receiver is told no more", receiver=name, dropped=dropped.get(name, 0))
 

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -45,6 +46,8 @@ class Receiver:
 
     answer: Callable[[Asked], int] = lambda _: 200
     """Tells the status of the answer to a request."""
+    before_answer: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
+    """Waits before each answer."""
     asked: list[Asked] = field(default_factory=list)
     """All requests, accepted or not."""
     taken: list[Asked] = field(default_factory=list)
@@ -75,6 +78,7 @@ class Receiver:
     async def _take(self, request: web.Request) -> web.Response:
         asked = Asked(request.path, dict(request.headers), await request.read(), await request.json())
         self.asked.append(asked)
+        await self.before_answer()
         status = self.answer(asked)
         if status < 300:
             self.taken.append(asked)
@@ -138,7 +142,7 @@ async def running(
     clock = clock or FakeClock()
     ledger = Ledger.open(LedgerSettings(path=path, backoff=QUICK), clock)
     ledger.declare("epm", ["import"])
-    stats = {one.name: ReceiverStats() for one in receivers}
+    stats: defaultdict[str, ReceiverStats] = defaultdict(ReceiverStats)
     notifier = Notifier(
         told(*receivers, settings=settings),
         ledger,

@@ -17,11 +17,16 @@ import yaml
 
 from exporter.demo.epmware import FULL
 from exporter.demo.simulation import WORKLOADS, Simulation
+from exporter.model import Status
+from tests.alerts.given import Receiver
 from tests.campaigns import process
 from tests.campaigns.process import Samples, scrape
 from tests.campaigns.restart import Launcher, Table, expected, observed, report
 from tests.e2e.harness import silent_simulation
+from tests.real.alertmanager import AlertmanagerServer
+from tests.real.shipped import alertmanager_config
 from tests.real.waiting import until
+from tests.real.webhook import WebhookReceiver
 
 Document = dict[str, Any]
 
@@ -251,7 +256,7 @@ async def test_it_reloads_by_itself_when_the_file_has_changed(tmp_path: Path) ->
 
 
 async def test_what_takes_a_restart_is_said(tmp_path: Path) -> None:
-    """Buckets, storage and notifications stay as they were until then; the rest is in use, and shown so."""
+    """Buckets stay as they were until then; the rest is in use, and shown so."""
     async with silent_simulation(speed=10) as simulation:
         document = document_of(simulation, "pulp")
         async with exporting(tmp_path, document) as exporter:
@@ -263,12 +268,13 @@ async def test_what_takes_a_restart_is_said(tmp_path: Path) -> None:
             ]
             assert "level=WARN" in line
             assert "metrics" in line
-            assert "storage" in line
+            assert "storage" not in line
             assert "alerting" not in line
             async with aiohttp.ClientSession() as session, session.get(f"{exporter.url}/config") as page:
                 shown = await page.text()
             assert "keep: 20s" in shown
-            assert "retention: 30d" not in shown
+            assert "retention: 30d" in shown
+            assert "- 2.0\n" not in shown
 
 
 def _floats(document: Document) -> Document:
@@ -323,3 +329,76 @@ async def test_a_hang_up_never_ends_it(tmp_path: Path) -> None:
                 exporter.hang_up()
             await exporter.stop()
         assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+async def test_each_failure_is_told_once_while_receivers_change(tmp_path: Path) -> None:
+    """Nothing is lost or told twice by a real Alertmanager and a webhook, nor told to who has gone."""
+    async with (
+        WebhookReceiver() as pager,
+        AlertmanagerServer(alertmanager_config(pager)) as real,
+        Receiver() as receiver,
+        silent_simulation(speed=10) as simulation,
+    ):
+        world, failed = simulation.worlds["epmware"], list[str]()
+        document = document_of(simulation, "epmware")
+
+        async def fail() -> None:
+            short = timedelta(milliseconds=100)
+            failed.append(world.add("import", outcome=Status.ERROR, length=short).id)
+            await simulation.hand_over()
+
+        def told(webhook: str, delay: str) -> Document:
+            targets = [{"static_configs": [{"targets": [real.address]}]}]
+            hooks = [{"name": "events", "url": webhook}]
+            return {
+                **document,
+                "alerting": {"alertmanagers": targets, "webhooks": hooks, "resend_delay": delay},
+            }
+
+        async def all_told() -> bool:
+            paged = [one.labels["task_id"] for one in pager.told(status="error") if one.status == "firing"]
+            return set(failed) == set(receiver.subjects()) == set(paged)
+
+        async with exporting(tmp_path, told("http://127.0.0.1:9/", "60s")) as exporter:
+            await fail()
+            await fails(exporter, "webhook/events")
+            for number in range(10):
+                await fail()
+                exporter.write(told(f"{receiver.url}/{number % 2}", f"{60 + number}s"))
+                assert await exporter.post() == (200, "")
+            await until("everybody is told of everything", all_told)
+            assert sorted(receiver.subjects()) == sorted(failed)
+            for one in failed:
+                assert [told.status for told in pager.told(task_id=one)].count("firing") == 1
+            exporter.write(document)
+            assert await exporter.post() == (200, "")
+            await fail()
+            await ended(exporter, len(failed))
+            samples = await scrape(exporter.url)
+            assert not [name for name, labels in samples if "receiver" in dict(labels)]
+        assert len(receiver.asked) == len(failed) - 1
+        log = (tmp_path / "log").read_text()
+        assert 'msg="A receiver is told no more" receiver=webhook/events dropped=0' in log
+        assert "Traceback" not in log
+
+
+async def fails(exporter: Exporter, receiver: str) -> None:
+    """Wait until a receiver has failed."""
+
+    async def failed() -> bool:
+        samples = await scrape(exporter.url)
+        return value(samples, "asynctask_notifications_errors_total", receiver=receiver) > 0
+
+    await until(f"{receiver} fails", failed)
+
+
+async def ended(exporter: Exporter, number: int) -> None:
+    """Wait until so many tasks of EPMware are counted as failed."""
+
+    async def counted() -> bool:
+        return (
+            sum(f.finished for k, f in observed(await scrape(exporter.url)).items() if k[2] == "error")
+            == number
+        )
+
+    await until(f"{number} tasks are counted", counted)

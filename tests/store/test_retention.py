@@ -105,3 +105,22 @@ async def test_scrapers_of_long_ago_are_forgotten(tmp_path: Path) -> None:
         await ledger.record(Change(scrapers=scrapers))
         await ledger.prune(NOW)
         assert query(tmp_path, "SELECT key FROM scrapers") == [("1",)]
+
+
+async def test_what_was_forgotten_stays_history_when_the_retention_grows(tmp_path: Path) -> None:
+    """Of the source that it was forgotten of; whatever is younger counts."""
+    pruned = NOW - 50 * DAY
+    async with opened(tmp_path, retention=30 * DAY) as ledger:
+        assert ledger.oldest("epm", NOW) == NOW - 30 * DAY
+        await finish(ledger, older=pruned - DAY, old=pruned, young=NOW - 20 * DAY, new=NOW)
+        assert await ledger.prune(NOW) == 2
+        ledger.retention = 90 * DAY
+        assert pruned < ledger.oldest("epm", NOW) < pruned + DAY
+        assert ledger.oldest("pulp", NOW) == NOW - 90 * DAY
+        assert await ledger.prune(NOW) == 0
+    async with opened(tmp_path, retention=90 * DAY) as ledger:
+        assert pruned < ledger.oldest("epm", NOW) < pruned + DAY
+        ledger.retention = 10 * DAY
+        assert ledger.oldest("epm", NOW) == NOW - 10 * DAY
+        assert await ledger.prune(NOW) == 1
+        assert kept(tmp_path) == {"new"}
