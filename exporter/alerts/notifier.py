@@ -119,8 +119,8 @@ class Notifier:
         self._group = asyncio.TaskGroup()
         self._changing = asyncio.Lock()
         """Held while receivers change, and while the outbox is trimmed to what they want."""
-        ledger.on_news(partial(self._wake, in_outbox=True))
-        self._registry.on_change(partial(self._wake, in_outbox=False))
+        ledger.on_news(self._news_in_outbox)
+        self._registry.on_change(self._alerts_changed)
 
     async def begin(self) -> None:
         """Let exactly the configured receivers be told, new ones from now on; call it before polling begins.
@@ -249,9 +249,14 @@ class Notifier:
             dice=self._dice,
         )
 
-    def _wake(self, *, in_outbox: bool) -> None:
+    def _news_in_outbox(self) -> None:
         for place in self._places.values():
-            if (place.hears_of is not None) is in_outbox:
+            if place.hears_of is not None:
+                place.receiver.wake()
+
+    def _alerts_changed(self) -> None:
+        for place in self._places.values():
+            if place.hears_of is None:
                 place.receiver.wake()
 
     def _start(self, name: str) -> None:

@@ -58,7 +58,8 @@ class Storage(Section):
     """What is kept in the database."""
 
     retention: Interval = 7_776_000.0
-    """How long runs are remembered. What ended before that is history, and is not counted again."""
+    """How long runs are remembered. What ended before that is history, and is not counted again; a longer
+    time brings nothing back that was forgotten."""
 
 
 class _Schema(GenerateJsonSchema):
