@@ -93,7 +93,7 @@ class Epmware:
     async def list(self, since: datetime) -> Listing:
         """List the executions of the configured export profiles."""
         answers = [await self._executions(profile) for profile in self._profiles]
-        tasks = (task for answer in answers for task in parse_executions(reading.content(answer)))
+        tasks = (task for answer in answers for task in _listed(answer))
         return Listing(
             tasks=tuple(task for task in tasks if task.finished_at is None or task.finished_at >= since),
             as_of=answers[0].date if answers else None,
@@ -125,6 +125,13 @@ def parse(document: Mapping[str, Any], task_id: str) -> Task:
         processed=reading.count(document.get("recordsProcessed")),
         expected=reading.count(document.get("totalRecords")),
     )
+
+
+def _listed(answer: Answer) -> Sequence[Task]:
+    try:
+        return parse_executions(reading.content(answer))
+    except Rejected as refusal:  # In EPMware's words, which may repeat what it was told.
+        raise Rejected(answer.hide(str(refusal))) from None
 
 
 @reading.document

@@ -1,5 +1,6 @@
 """What is peculiar to EPMware."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -273,3 +274,11 @@ async def test_executions_in_another_shape_are_malformed() -> None:
 def test_the_pace_stays_below_the_documented_limit() -> None:
     """The guide allowed 100 requests a minute."""
     assert Epmware.pace.requests_per_second * 60 < 100
+
+
+async def test_a_refused_listing_repeats_no_secret() -> None:
+    """EPMware refuses a listing in its own words, with status 200: what it was told is blotted out of them."""
+    told = answer({"status": "E", "message": "nobody knows hush"})
+    http = FakeHttp({None: replace(told, hide=lambda words: words.replace("hush", "<secret>"))})
+    with pytest.raises(Rejected, match="nobody knows <secret>$"):
+        await Epmware(http, exporting("NONE")).list(NOW)
