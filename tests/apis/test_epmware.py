@@ -277,8 +277,8 @@ def test_the_pace_stays_below_the_documented_limit() -> None:
 
 
 async def test_a_refused_listing_repeats_no_secret() -> None:
-    """EPMware refuses a listing in its own words, with status 200: what it was told is blotted out of them."""
+    """EPMware refuses a listing in its own words, with status 200; what it was told is blotted out."""
     told = answer({"status": "E", "message": "nobody knows hush"})
     http = FakeHttp({None: replace(told, hide=lambda words: words.replace("hush", "<secret>"))})
-    with pytest.raises(Rejected, match="nobody knows <secret>$"):
+    with pytest.raises(Rejected, match=r"nobody knows <secret>$"):
         await Epmware(http, exporting("NONE")).list(NOW)
