@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -331,6 +331,13 @@ async def test_a_hang_up_never_ends_it(tmp_path: Path) -> None:
         assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+def notifying(document: Document, real: AlertmanagerServer, webhook: str, delay: str) -> Document:
+    """The configuration with an Alertmanager and a webhook, which both are others with another delay."""
+    targets = [{"static_configs": [{"targets": [real.address]}]}]
+    hooks = [{"name": "events", "url": webhook}]
+    return {**document, "alerting": {"alertmanagers": targets, "webhooks": hooks, "resend_delay": delay}}
+
+
 async def test_each_failure_is_told_once_while_receivers_change(tmp_path: Path) -> None:
     """Nothing is lost or told twice by a real Alertmanager and a webhook, nor told to who has gone."""
     async with (
@@ -339,47 +346,52 @@ async def test_each_failure_is_told_once_while_receivers_change(tmp_path: Path) 
         Receiver() as receiver,
         silent_simulation(speed=10) as simulation,
     ):
-        world, failed = simulation.worlds["epmware"], list[str]()
-        document = document_of(simulation, "epmware")
+        document, failed = document_of(simulation, "epmware"), list[str]()
 
         async def fail() -> None:
             short = timedelta(milliseconds=100)
-            failed.append(world.add("import", outcome=Status.ERROR, length=short).id)
+            failed.append(simulation.worlds["epmware"].add("import", outcome=Status.ERROR, length=short).id)
             await simulation.hand_over()
 
-        def told(webhook: str, delay: str) -> Document:
-            targets = [{"static_configs": [{"targets": [real.address]}]}]
-            hooks = [{"name": "events", "url": webhook}]
-            return {
-                **document,
-                "alerting": {"alertmanagers": targets, "webhooks": hooks, "resend_delay": delay},
-            }
-
         async def all_told() -> bool:
-            paged = [one.labels["task_id"] for one in pager.told(status="error") if one.status == "firing"]
+            paged = [told.labels["task_id"] for told in pager.told(status="error")]
             return set(failed) == set(receiver.subjects()) == set(paged)
 
-        async with exporting(tmp_path, told("http://127.0.0.1:9/", "60s")) as exporter:
+        async with exporting(tmp_path, notifying(document, real, "http://127.0.0.1:9", "60s")) as exporter:
             await fail()
             await fails(exporter, "webhook/events")
             for number in range(10):
                 await fail()
-                exporter.write(told(f"{receiver.url}/{number % 2}", f"{60 + number}s"))
+                exporter.write(notifying(document, real, f"{receiver.url}/{number % 2}", f"{60 + number}s"))
                 assert await exporter.post() == (200, "")
             await until("everybody is told of everything", all_told)
             assert sorted(receiver.subjects()) == sorted(failed)
-            for one in failed:
-                assert [told.status for told in pager.told(task_id=one)].count("firing") == 1
-            exporter.write(document)
-            assert await exporter.post() == (200, "")
-            await fail()
-            await ended(exporter, len(failed))
-            samples = await scrape(exporter.url)
-            assert not [name for name, labels in samples if "receiver" in dict(labels)]
+            firing = [told for told in pager.told(status="error") if told.status == "firing"]
+            assert sorted(told.labels["task_id"] for told in firing) == sorted(failed)
+            await nobody_is_told(exporter, document, fail)
         assert len(receiver.asked) == len(failed) - 1
-        log = (tmp_path / "log").read_text()
-        assert 'msg="A receiver is told no more" receiver=webhook/events dropped=0' in log
-        assert "Traceback" not in log
+
+
+async def nobody_is_told(exporter: Exporter, document: Document, fail: Callable[[], Awaitable[None]]) -> None:
+    """Take the receivers out: their series go, and one more failure is counted only."""
+    exporter.write(document)
+    assert await exporter.post() == (200, "")
+    before = failures(await scrape(exporter.url))
+    await fail()
+
+    async def counted() -> bool:
+        return failures(await scrape(exporter.url)) == before + 1
+
+    await until("it is counted", counted)
+    assert not [name for name, labels in await scrape(exporter.url) if "receiver" in dict(labels)]
+    log = (exporter.config.parent / "log").read_text()
+    assert 'msg="A receiver is told no more" receiver=webhook/events dropped=0' in log
+    assert "Traceback" not in log
+
+
+def failures(samples: Samples) -> int:
+    """How many tasks are counted as failed."""
+    return sum(one.finished for (_, _, status), one in observed(samples).items() if status == "error")
 
 
 async def fails(exporter: Exporter, receiver: str) -> None:
@@ -390,15 +402,3 @@ async def fails(exporter: Exporter, receiver: str) -> None:
         return value(samples, "asynctask_notifications_errors_total", receiver=receiver) > 0
 
     await until(f"{receiver} fails", failed)
-
-
-async def ended(exporter: Exporter, number: int) -> None:
-    """Wait until so many tasks of EPMware are counted as failed."""
-
-    async def counted() -> bool:
-        return (
-            sum(f.finished for k, f in observed(await scrape(exporter.url)).items() if k[2] == "error")
-            == number
-        )
-
-    await until(f"{number} tasks are counted", counted)
