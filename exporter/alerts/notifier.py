@@ -1,36 +1,23 @@
 """All notifications together: every receiver at its own pace, and what they share kept within its limit."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection
 
 from exporter.alerts import keeper
-from exporter.alerts.alertmanager import Alertmanager
-from exporter.alerts.conditions import RULES
-from exporter.alerts.keeper import Keeper
-from exporter.alerts.receiver import Receiver
+from exporter.alerts.places import Ledger, Maker, Place, Told, readers
 from exporter.alerts.registry import Registry
-from exporter.alerts.settings import (
-    AlertmanagerSettings,
-    AlertSettings,
-    Database,
-    Observer,
-    OriginOf,
-    WebhookSettings,
-)
-from exporter.alerts.webhook import Webhook
+from exporter.alerts.settings import Observer, OriginOf
 from exporter.clock import Clock
 from exporter.errors import StorageError
 from exporter.model import Status
 from exporter.store import alerting, outbox
 from exporter.store.alert import Alert
-from exporter.store.totals import Totals
 
 TRIM_SECONDS = 5.0
 GRACE_SECONDS = 2.0
@@ -38,46 +25,12 @@ GRACE_SECONDS = 2.0
 _AGAIN = 5.0
 
 
-class Ledger(Database, Protocol):
-    """What is needed of the ledger."""
-
-    totals: Totals
-
-    def on_news(self, listener: Callable[[], None]) -> None:
-        """Call *listener* when there may be news in the outbox."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Who is to be told, and what they share."""
-
-    settings: AlertSettings
-    alertmanagers: Sequence[AlertmanagerSettings] = ()
-    webhooks: Sequence[WebhookSettings] = ()
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Those of the receivers."""
-        return [one.name for one in self.alertmanagers] + [one.name for one in self.webhooks]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A receiver, and what it was made from: whoever is made from the same goes on undisturbed."""
-
-    receiver: Receiver
-    origin: object
-    hears_of: Collection[Status] | None = None
-    """What it is told from the outbox; None for one that has no place there."""
-
-
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """Other receivers, ready to be told."""
 
     told: Told
-    places: Mapping[str, _Place]
+    places: Mapping[str, Place]
 
 
 class Notifier:
@@ -106,15 +59,20 @@ class Notifier:
         dice: Random,
     ) -> None:
         self._ledger = ledger
-        self._origin_of = origin_of
-        self._observers = observers
         self._clock = clock
-        self._dice = dice
         self._log = structlog.get_logger()
         self._registry = Registry(ledger)
         self._told = told
-        self._places: Mapping[str, _Place] = {}
-        self._places = self.prepare(told).places
+        self._maker = Maker(
+            self._registry,
+            ledger,
+            origin_of,
+            lambda: self._told,
+            observers=observers,
+            clock=clock,
+            dice=dice,
+        )
+        self._places = self._maker.places(told, {})
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group = asyncio.TaskGroup()
         self._changing = asyncio.Lock()
@@ -128,7 +86,7 @@ class Notifier:
         Raises:
             StorageError: the database cannot be written.
         """
-        await self._ledger.transact(partial(_admit, wanted=_readers(self._places), leaving={}))
+        await self._ledger.transact(partial(_admit, wanted=readers(self._places), leaving={}))
         await self._registry.load()
 
     async def run(self) -> None:
@@ -144,7 +102,7 @@ class Notifier:
         Raises:
             ConfigError: a proxy's address in the environment is none.
         """
-        return Prepared(told, dict(self._placed(told)))
+        return Prepared(told, self._maker.places(told, self._places))
 
     def changes(self, prepared: Prepared) -> bool:
         """Whether anything is another than it is now."""
@@ -190,65 +148,6 @@ class Notifier:
             source, task_id, by=by, comment=comment, now=self._clock.now()
         )
 
-    def _placed(self, told: Told) -> Iterator[tuple[str, _Place]]:
-        """The place of each receiver: the one it has, where nothing about it is another."""
-        for webhook in told.webhooks:
-            yield (
-                webhook.name,
-                self._place(webhook.name, webhook, partial(self._webhook, webhook), webhook.on),
-            )
-        if told.alertmanagers:
-            made = partial(self._keeper, told.settings)
-            yield keeper.NAME, self._place(keeper.NAME, told.settings, made, RULES.keys())
-        for one in told.alertmanagers:
-            made = partial(self._alertmanager, one, told.settings)
-            yield one.name, self._place(one.name, (one, told.settings), made)
-
-    def _place(
-        self,
-        name: str,
-        origin: object,
-        made: Callable[[], Receiver],
-        hears_of: Collection[Status] | None = None,
-    ) -> _Place:
-        known = self._places.get(name)
-        return known if known and known.origin == origin else _Place(made(), origin, hears_of)
-
-    def _webhook(self, settings: WebhookSettings) -> Receiver:
-        return Webhook(
-            settings,
-            self._ledger,
-            self._origin_of,
-            observer=self._observers[settings.name],
-            clock=self._clock,
-            dice=self._dice,
-        )
-
-    def _keeper(self, settings: AlertSettings) -> Receiver:
-        return Keeper(
-            self._registry,
-            settings,
-            self._ledger,
-            self._origin_of,
-            self._ledger.totals,
-            observer=_Together(self._alertmanager_observers),
-            clock=self._clock,
-            dice=self._dice,
-        )
-
-    def _alertmanager_observers(self) -> Sequence[Observer]:
-        return [self._observers[one.name] for one in self._told.alertmanagers]
-
-    def _alertmanager(self, one: AlertmanagerSettings, settings: AlertSettings) -> Receiver:
-        return Alertmanager(
-            one,
-            settings,
-            self._registry,
-            observer=self._observers[one.name],
-            clock=self._clock,
-            dice=self._dice,
-        )
-
     def _news_in_outbox(self) -> None:
         for place in self._places.values():
             if place.hears_of is not None:
@@ -262,7 +161,7 @@ class Notifier:
     def _start(self, name: str) -> None:
         self._tasks[name] = self._group.create_task(self._places[name].receiver.run())
 
-    async def _stop(self, ending: Mapping[str, _Place]) -> None:
+    async def _stop(self, ending: Mapping[str, Place]) -> None:
         """Let receivers get the answer to what they have just sent, and end."""
         if not ending:
             return
@@ -275,10 +174,10 @@ class Notifier:
         await asyncio.wait(tasks)
 
     async def _admit_in_turn(
-        self, after: Mapping[str, _Place], leaving: Mapping[str, _Place]
+        self, after: Mapping[str, Place], leaving: Mapping[str, Place]
     ) -> dict[str, int]:
         """Let exactly these be told; return how much is dropped. A database that fails is asked again."""
-        work = partial(_admit, wanted=_readers(after), leaving=_readers(leaving))
+        work = partial(_admit, wanted=readers(after), leaving=readers(leaving))
         while True:
             try:
                 return await self._ledger.transact(work)
@@ -297,7 +196,7 @@ class Notifier:
 
     async def _trim(self) -> None:
         """Drop what waits beyond the limit, and tell how much waits for those who are left alone just now."""
-        wanted = _readers(self._places)
+        wanted = readers(self._places)
         if not wanted:
             return
         limit = self._told.settings.limit
@@ -308,34 +207,6 @@ class Notifier:
             if missed:
                 observer.dropped(missed)
                 self._log.error("Notifications beyond queue_limit are dropped", receiver=name, dropped=missed)
-
-
-class _Together:
-    """Passes on what concerns all Alertmanagers; each tells by itself what it was sent and what waits."""
-
-    def __init__(self, observers: Callable[[], Sequence[Observer]]) -> None:
-        self._observers = observers
-
-    def sent(self, number: int) -> None:
-        """An alert that is kept is not sent yet."""
-
-    def failed(self) -> None:
-        """Not kept now: none of them can be told."""
-        for observer in self._observers():
-            observer.failed()
-
-    def dropped(self, number: int) -> None:
-        """Never kept: none of them will be told."""
-        for observer in self._observers():
-            observer.dropped(number)
-
-    def queued(self, number: int) -> None:
-        """What waits to be kept waits for a moment only."""
-
-
-def _readers(places: Mapping[str, _Place]) -> Mapping[str, Collection[Status]]:
-    """Those who have a place in the outbox, with what they are told."""
-    return {name: place.hears_of for name, place in places.items() if place.hears_of is not None}
 
 
 def _admit(

@@ -6,7 +6,8 @@ from functools import partial
 from random import Random
 
 from exporter import config
-from exporter.alerts.notifier import Notifier, Prepared, Told
+from exporter.alerts.notifier import Notifier, Prepared
+from exporter.alerts.places import Told
 from exporter.alerts.settings import Origin
 from exporter.app.sources import Sources
 from exporter.clock import Clock

@@ -15,7 +15,8 @@ from typing import Any, Self, TextIO
 from aiohttp import web
 
 from exporter import log
-from exporter.alerts.notifier import Notifier, Told
+from exporter.alerts.notifier import Notifier
+from exporter.alerts.places import Told
 from exporter.alerts.settings import AlertmanagerSettings, AlertSettings, Origin, WebhookSettings
 from exporter.clock import Clock
 from exporter.errors import NoLog
