@@ -243,6 +243,7 @@ async def test_no_secret_shows(scene: Scene, log_format: str, end: signal.Signal
         shown[str(file)] = file.read_bytes() if file.is_file() else b""
     assert scene.secret.found(shown) == []
     assert_provoked(scene, process.log)
+    assert (b"Fatal Python error: Aborted" in process.log) is (end is signal.SIGABRT)
 
 
 def assert_provoked(scene: Scene, log: bytes) -> None:
