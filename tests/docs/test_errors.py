@@ -25,6 +25,7 @@ NO_MESSAGES = frozenset(
         "cert and key",
         "check the url",
         "does not take its values in the order",
+        "forgotten of",
         "gzip, deflate",
         "is valid",
         "is valid: … sources",
