@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PULP := .cache/pulp-venv
+INSTALLED := .cache/installed-venv
 IMAGE_BASE := .cache/image-base.tar
 SYSTEMD_BASE := .cache/systemd-base.tar
 SEED ?= 7
@@ -83,7 +84,12 @@ test-image: setup $(IMAGE_BASE) $(SYSTEMD_BASE) ## Build the image without a con
 	scripts/install-packages buildah iproute2
 	$(BIN)/python -m pytest tests_image --override-ini timeout=600
 
-bench: setup ## Measure, beside the peers and the limits; one part by PART=scrape
+$(INSTALLED)/ready: requirements/runtime.txt
+	$(PYTHON) -m venv $(INSTALLED)
+	$(INSTALLED)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+bench: setup $(INSTALLED)/ready ## Measure, beside the peers and the limits; one part by PART=scrape
 	$(BIN)/python -m bench $(PART)
 
 campaign-restart: setup ## Kill the exporter KILLS times and compare its counters with the truth

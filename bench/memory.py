@@ -29,7 +29,7 @@ _BATCH = 10_000
 _LISTED = 2_000
 """The default of ``max_task_series``."""
 _IN_THE_IMAGE = {"MALLOC_ARENA_MAX": "1"}
-_SCRAPES, _BETWEEN_SCRAPES = 5, 4.0
+_SCRAPES, _BETWEEN_SCRAPES = 6, 4.0
 _CONFIG = """
 sources:
   - name: epm
@@ -37,7 +37,7 @@ sources:
     url: {url}
     file_sd_configs: [{{files: [ids.json]}}]
     max_task_series: {listed}
-    polling: {{requests_per_second: 5000, concurrency: 4}}
+    polling: {{requests_per_second: 1000, concurrency: 4}}
 """
 _DOCUMENT = (
     '{"taskId": "%d", "status": "R", "percentCompleted": "%d", "message": "Processing records...", '

@@ -1,9 +1,8 @@
-"""Runs the program itself, as an operator would, for the parts that measure it whole."""
+"""Runs the program itself, with nothing installed beside it but what it needs, for the parts that measure it."""
 
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -12,6 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+_PYTHON = Path(".cache/installed-venv/bin/python").absolute()
+"""Made by ``make bench``; tools for development, such as rich, make the program larger where they are."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -60,7 +61,7 @@ def running(config: Path, storage: Path, environ: Mapping[str, str] | None = Non
     """
     port = _free_port()
     command = [
-        *(sys.executable, "-m", "exporter"),
+        *(str(_PYTHON), "-m", "exporter"),
         f"--config.file={config}",
         f"--storage.path={storage}",
         f"--web.listen-address=127.0.0.1:{port}",

@@ -193,17 +193,26 @@ class HttpClient:
             context = True if self._tls is None else await self._tls.current()
             began, code = self._clock.monotonic(), NO_ANSWER
             try:
-                answer = await self._send(asked, headers, context=context)
+                hidden = self._hiding(credentials, asked)
+                answer = await self._send(asked, headers, context=context, hidden=hidden)
                 code = str(answer.status)
             finally:
                 self._observer.requested(asked.endpoint, code, self._clock.monotonic() - began)
-        # What a token is asked for with comes with the request.
-        asked_with = [(name, value) for name, value in asked.headers.items() if name == "Authorization"]
-        hidden = partial(hide, sent=(*credentials, *asked_with), proxy=self._proxy, settings=self._settings)
-        return replace(answer, hide=hidden), credentials
+        return answer, credentials
+
+    def _hiding(self, sent: Sequence[tuple[str, str]], asked: _Request) -> Callable[[str], str]:
+        """What blots the credentials of a request out of its answer."""
+        if "Authorization" in asked.headers:  # What a token is asked for with comes with the request.
+            sent = (*sent, ("Authorization", asked.headers["Authorization"]))
+        return partial(hide, sent=sent, proxy=self._proxy, settings=self._settings)
 
     async def _send(
-        self, asked: _Request, headers: CIMultiDict[str], *, context: SSLContext | bool
+        self,
+        asked: _Request,
+        headers: CIMultiDict[str],
+        *,
+        context: SSLContext | bool,
+        hidden: Callable[[str], str],
     ) -> Answer:
         try:
             async with self._open_session().request(
@@ -218,19 +227,19 @@ class HttpClient:
                 proxy_headers=self._tunnel_headers,
                 middlewares=(self._pacing_repetitions(),),
             ) as response:
-                return await self._read(response)
+                return await self._read(response, hidden)
         # UnicodeError: what Python raises for a host name that cannot be a name in DNS.
         except (ClientError, OSError, UnicodeError, BadBody) as error:
             # Theirs may hold the request with its headers: it must not appear in a traceback.
             raise explain(error, place(asked.method, asked.url), self._settings) from None
 
-    async def _read(self, response: ClientResponse) -> Answer:
+    async def _read(self, response: ClientResponse, hidden: Callable[[str], str]) -> Answer:
         if response.status in _ASKS_FOR_A_PAUSE:
             seconds = retry_after(response.headers, self._clock.now())
             self.pause_until(self._clock.monotonic() + (seconds or 0.0))
         body = await read_body(response, self._settings.body_size_limit)
         date = parse_date(response.headers.get("Date", ""))
-        return Answer(response.status, response.headers, body, date)
+        return Answer(response.status, response.headers, body, date, hidden)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:

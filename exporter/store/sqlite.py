@@ -159,7 +159,7 @@ def _configure(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: A
     for pragma in (
         "journal_mode = WAL",
         "synchronous = FULL",
-        "cache_size = -16000",
+        "cache_size = -4000",
         "journal_size_limit = 67108864",
     ):
         connection.execute(f"PRAGMA {pragma}")
