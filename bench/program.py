@@ -1,4 +1,4 @@
-"""Runs the program itself, with nothing installed beside it but what it needs, for the parts that measure it."""
+"""Runs the program itself, installed with only what it needs, for the parts that measure it whole."""
 
 import os
 import socket
