@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_serve)
     parser.add_argument("--version", action=_Version, nargs=0, help="Show the version.")
     _add_config_flags(parser)
+    _add_reload_flags(parser)
     _add_serving_flags(parser, DEFAULT_ADDRESS)
     parser.add_argument(
         "--storage.path",
@@ -130,6 +131,9 @@ def _add_config_flags(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="Put environment variables, as $NAME or ${NAME}, into the values of the configuration file.",
     )
+
+
+def _add_reload_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config.enable-auto-reload",
         dest="auto_reload",

@@ -104,10 +104,17 @@ async def watch(
     described = {key: text for key, text in (("operation", operation), ("name", name)) if text}
     body = json.dumps({"tasks": [{"task_id": task_id, **described} for task_id in ids]}).encode()
     await _check_files(settings)
+    return _report(source, await _post_patiently(settings, path, body, patience))
+
+
+async def _post_patiently(
+    http: HttpSettings, path: str, body: bytes, patience: Patience
+) -> Mapping[str, Any]:
+    """Post until it is taken or refused, or patience ends; return the answer's ``data``."""
     deadline = time.monotonic() + patience.in_all
     while True:
         try:
-            return _report(source, await _post(settings, path, body))
+            return await _post(http, path, body)
         except _TryAgain:
             if time.monotonic() + patience.between > deadline:
                 raise
