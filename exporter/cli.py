@@ -82,7 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=NAME,
         description="Watches the asynchronous tasks of other systems for Prometheus.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
     parser.set_defaults(run=_serve)
@@ -95,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         dest="storage",
         metavar="PATH",
         default=_DEFAULT_STORAGE,
-        help="Directory of the ledger; empty keeps all in memory, to be counted anew after a restart.",
+        help="Directory of the ledger; empty keeps all in memory, to be counted anew after a restart. "
+        "(default: %(default)s)",
     )
     _add_web_flags(parser)
     commands = parser.add_subparsers(title="commands", metavar="", parser_class=_Parser)
@@ -111,7 +111,7 @@ def _add_config_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         default=_DEFAULT_CONFIG,
-        help="The configuration file.",
+        help="The configuration file. (default: %(default)s)",
     )
     parser.add_argument(
         "--config.check",
@@ -146,7 +146,7 @@ def _add_reload_flags(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         type=_interval,
         default=_AUTO_RELOAD_INTERVAL,
-        help="How often to look whether the configuration file has changed.",
+        help="How often to look whether the configuration file has changed. (default: %(default)s)",
     )
 
 
@@ -164,21 +164,21 @@ def _add_serving_flags(parser: argparse.ArgumentParser, address: str) -> None:
         dest="telemetry_path",
         metavar="PATH",
         default="/metrics",
-        help="Path under which to expose metrics.",
+        help="Path under which to expose metrics. (default: %(default)s)",
     )
     parser.add_argument(
         "--log.level",
         dest="log_level",
         choices=tuple(log.LEVELS),
         default="info",
-        help="Only log messages with the given severity or above.",
+        help="Only log messages with the given severity or above. (default: %(default)s)",
     )
     parser.add_argument(
         "--log.format",
         dest="log_format",
         choices=log.FORMATS,
         default="logfmt",
-        help="Format of log messages.",
+        help="Format of log messages. (default: %(default)s)",
     )
 
 
@@ -216,7 +216,9 @@ def _add_web_flags(parser: argparse.ArgumentParser) -> None:
 def _add_watch(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type of subparsers to itself
     parser = commands.add_parser("watch", help="Hand over the ids of tasks to a running exporter.")
     parser.set_defaults(run=_watch)
-    parser.add_argument("--url", default="http://localhost:9926", help="Where the exporter is.")
+    parser.add_argument(
+        "--url", default="http://localhost:9926", help="Where the exporter is. (default: %(default)s)"
+    )
     parser.add_argument(
         "--http.config.file",
         dest="http_config",
@@ -234,9 +236,14 @@ def _add_demo(commands: Any) -> None:  # noqa: ANN401 - as above
     parser = commands.add_parser("demo", help="Watch simulated systems, to see what it is like.")
     parser.set_defaults(run=_demo)
     _add_serving_flags(parser, DEFAULT_ADDRESS)
-    parser.add_argument("--seed", type=int, default=7, help="Which of many possible courses of events.")
     parser.add_argument(
-        "--speed", type=_speed, default=_DEMO_SPEED, help="How much faster than in reality tasks go."
+        "--seed", type=int, default=7, help="Which of many possible courses of events. (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        default=_DEMO_SPEED,
+        help="How much faster than in reality tasks go. (default: %(default)s)",
     )
 
 
