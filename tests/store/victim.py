@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from exporter import log
 from exporter.clock import SystemClock
 from exporter.model import Status
 from exporter.store.ledger import Change, Ledger, LedgerSettings
@@ -22,6 +23,7 @@ def tell(n: int, _: object) -> None:
 
 async def main(path: Path, first: int) -> None:
     """Count tasks from *first* on, a few at a time, and some of them as an earlier process left them."""
+    log.configure("info", "logfmt")  # To standard error, for standard output tells the ends.
     ledger = Ledger.open(LedgerSettings(path=path), SystemClock())
     known = {row.task.id: row for row in ledger.declare("epm", ["import"]).entries}
     await ledger.start()
