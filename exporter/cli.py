@@ -340,7 +340,7 @@ def _announce(chosen: argparse.Namespace) -> None:
 def _watch(chosen: argparse.Namespace) -> int:
     http = config.load_http(chosen.http_config) if chosen.http_config else watch.NO_LOGIN
     told = {"operation": chosen.operation, "name": chosen.name}
-    return watch.run(chosen.url, chosen.source, chosen.ids, http=http, **told)
+    return watch.run(watch.watch(chosen.url, chosen.source, chosen.ids, http=http, **told))
 
 
 def _demo(chosen: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import math
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -52,18 +52,10 @@ class _TryAgain(NotWatched):
     """It may take them in a moment: it cannot be reached, or its storage is busy."""
 
 
-def run(
-    url: str,
-    source: str,
-    ids: Sequence[str],
-    *,
-    operation: str = "",
-    name: str = "",
-    http: HttpSettings = NO_LOGIN,
-) -> int:
-    """Hand over the ids, say in one line how it went, and return the exit code: 0 committed, 1 not."""
+def run(watching: Coroutine[Any, Any, str]) -> int:
+    """Let `watch` do it, say in one line how it went, and return the exit code: 0 committed, 1 not."""
     try:
-        line = asyncio.run(watch(url, source, ids, operation=operation, name=name, http=http))
+        line = asyncio.run(watching)
     except NotWatched as error:
         sys.stderr.write(f"asynctask-exporter: error: {error}\n")
         return 1

@@ -18,11 +18,11 @@ from exporter.errors import StorageError
 from exporter.model import Status
 from exporter.store import alerting, outbox
 from exporter.store.alert import Alert
+from exporter.store.patience import insist
 
 TRIM_SECONDS = 5.0
 GRACE_SECONDS = 2.0
 """What a receiver that is replaced has to get the answer to what it sent, so that this is not sent again."""
-_AGAIN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +178,10 @@ class Notifier:
     ) -> dict[str, int]:
         """Let exactly these be told; return how much is dropped. A database that fails is asked again."""
         work = partial(_admit, wanted=readers(after), leaving=readers(leaving))
-        while True:
-            try:
-                return await self._ledger.transact(work)
-            except StorageError as error:
-                self._log.error("The outbox cannot be written, will retry", err=str(error))
-                await asyncio.sleep(_AGAIN)
+        return await insist(
+            partial(self._ledger.transact, work),
+            partial(self._log.error, "The outbox cannot be written, will retry"),
+        )
 
     async def _trim_on(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -10,13 +11,11 @@ from exporter import config
 from exporter.app.source import WatchedSource, known_operations
 from exporter.app.upstream import Upstream
 from exporter.clock import Clock
-from exporter.errors import StorageError
 from exporter.metrics.own import SourceStats
 from exporter.model import WatchedId
 from exporter.store.ledger import Ledger, SourceState
+from exporter.store.patience import insist
 from exporter.web.views import UnknownSource
-
-_AGAIN = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,9 +165,7 @@ class Sources(Mapping[str, WatchedSource]):
     async def _declare(self, new: Collection[Upstream]) -> Mapping[str, SourceState]:
         """What the ledger knows of sources; one that cannot be written just now is asked again."""
         operations = {one.settings.name: known_operations(one.settings) for one in new}
-        while True:
-            try:
-                return await self._ledger.declare_in_turn(operations)
-            except StorageError as error:
-                self._log.error("The ledger cannot be written, will retry", err=str(error))
-                await asyncio.sleep(_AGAIN)
+        return await insist(
+            partial(self._ledger.declare_in_turn, operations),
+            partial(self._log.error, "The ledger cannot be written, will retry"),
+        )

@@ -1,21 +1,21 @@
 """The way of a task from an answer to the board and into the ledger."""
 
-import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 
 from exporter.clock import Clock
-from exporter.errors import Malformed, StorageError
+from exporter.errors import Malformed
 from exporter.model import Status, Task, Transition, WatchedId
 from exporter.store.board import Board
 from exporter.store.entry import Sighting
 from exporter.store.ledger import Change, Ledger
+from exporter.store.patience import insist
 
 _MOST_WORDS = 100
-_READ_AGAIN = 5.0
 _TIMES = ("created_at", "ready_at", "started_at", "finished_at", "updated_at")
 
 
@@ -99,12 +99,10 @@ class Intake:
         """
         if not ids:
             return {}
-        while True:
-            try:
-                return await self._ledger.counted(self.board.source, ids)
-            except StorageError as error:
-                self._log.error("The ledger cannot be read, will retry", err=str(error))
-                await asyncio.sleep(_READ_AGAIN)
+        return await insist(
+            partial(self._ledger.counted, self.board.source, ids),
+            partial(self._log.error, "The ledger cannot be read, will retry"),
+        )
 
     def record(
         self,

@@ -191,7 +191,7 @@ async def test_a_source_that_is_a_path_is_told(source: str) -> None:
 
 async def test_the_command_prints_one_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Success is exit code 0 and a line on standard output."""
-    assert await asyncio.to_thread(run, url, "epm", ["1"]) == 0
+    assert await asyncio.to_thread(run, watch(url, "epm", ["1"])) == 0
     printed = capsys.readouterr()
     assert printed.out.endswith("epm: 1 new task watched\n")
     assert printed.err == ""
@@ -202,5 +202,5 @@ async def test_the_command_fails_with_one_line(
 ) -> None:
     """Failure is exit code 1 and a line on standard error."""
     fake.error = UnknownSource("there is no source 'epm'")
-    assert await asyncio.to_thread(run, url, "epm", ["1"]) == 1
+    assert await asyncio.to_thread(run, watch(url, "epm", ["1"])) == 1
     assert capsys.readouterr().err == "asynctask-exporter: error: there is no source 'epm'\n"
