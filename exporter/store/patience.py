@@ -8,14 +8,21 @@ from exporter.errors import StorageError
 
 T = TypeVar("T")
 _AGAIN = 5.0
-"""Seconds between two attempts."""
 
 
-async def insist(ask: Callable[[], Awaitable[T]], complain: Callable[..., object]) -> T:
-    """What *ask* returns, once it raises no StorageError any more; *complain* hears each one as ``err``."""
+async def insist(
+    ask: Callable[[], Awaitable[T]], complain: Callable[..., object], again: float = _AGAIN
+) -> T:
+    """What *ask* returns, once it raises no StorageError any more.
+
+    Args:
+        ask: asks the database.
+        complain: hears each error, as ``err``.
+        again: seconds between two attempts.
+    """
     while True:
         try:
             return await ask()
         except StorageError as error:
             complain(err=str(error))
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(again)
