@@ -13,6 +13,7 @@ from exporter.http import HttpClient, HttpSettings, Observer
 Respond = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
 
 NOTHING_SPECIAL = HttpSettings(url="")
+TURNS_FROM_ACCEPTED_TO_MET = 3
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
@@ -95,11 +96,11 @@ async def serve(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Async
                 await respond(asked, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             server.closed += 1
-        finally:
-            writer.close()
 
     def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talks.add(task := asyncio.ensure_future(talk(reader, writer)))
+        # Not the coroutine's own `finally`: one that is cancelled before its first step has none.
+        task.add_done_callback(lambda _: writer.close())
         task.add_done_callback(talks.discard)
 
     listening = await asyncio.start_server(meet, "127.0.0.1", 0, ssl=tls)
@@ -108,11 +109,20 @@ async def serve(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Async
     try:
         yield server
     finally:
-        listening.close()
+        await _accept_no_more(listening)
         under_way = list(talks)
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def _accept_no_more(listening: asyncio.Server) -> None:
+    """Close the server once whoever was accepted has been met: Python 3.11 never closes one who was not."""
+    for each in listening.sockets:
+        asyncio.get_running_loop().remove_reader(each.fileno())
+    for _ in range(TURNS_FROM_ACCEPTED_TO_MET):
+        await asyncio.sleep(0)
+    listening.close()
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked:
