@@ -46,12 +46,12 @@ class Scraping:
         )
         abandon = partial(self._births.abandon, scrape)
         try:
-            body, content_type = await asyncio.to_thread(_render, taken, request)
+            pieces, content_type = await asyncio.to_thread(_render, taken, request)
         except BaseException:
             abandon()
             raise
         return Exposition(
-            body=body,
+            pieces=pieces,
             content_type=content_type,
             delivered=partial(self._delivered, scrape, taken, ended),
             abandoned=abandon,
@@ -89,5 +89,5 @@ def _key(entry: Entry) -> Key:
     return entry.task.id, entry.run
 
 
-def _render(taken: Snapshot, request: ScrapeRequest) -> tuple[bytes, str]:
+def _render(taken: Snapshot, request: ScrapeRequest) -> tuple[Sequence[bytes], str]:
     return render(restricted(families(taken), request.names), request.accept)

@@ -74,10 +74,11 @@ def restricted(families: Iterable[Family], names: Collection[str]) -> Iterator[F
     return (f for f in families if not names or any(f.name + suffix in names for suffix in _SUFFIXES))
 
 
-def render(families: Iterable[Family], accept: str = "") -> tuple[bytes, str]:
-    """Write families in the format that ``Accept`` asks for; return the body and its content type.
+def render(families: Iterable[Family], accept: str = "") -> tuple[Sequence[bytes], str]:
+    """Write families in the format that ``Accept`` asks for; return the body's pieces and its content type.
 
-    May be called in any thread.
+    Most of the pieces are those that are kept for the next scrape: put together, a long answer would be as
+    much memory again. May be called in any thread.
     """
     form = negotiate(accept)
-    return write(families, form), form.value
+    return tuple(write(families, form)), form.value

@@ -77,15 +77,13 @@ def negotiate(accept: str) -> Format:
     return Format.TEXT
 
 
-def write(families: Iterable[Family], form: Format) -> bytes:
-    """Write them all."""
-    parts: list[bytes] = []
+def write(families: Iterable[Family], form: Format) -> Iterator[bytes]:
+    """Write them all, piece by piece."""
     for family in families:
-        parts.append(encoded(_header(family, form)))
-        parts += _samples(family, form)
+        yield encoded(_header(family, form))
+        yield from _samples(family, form)
     if form.is_openmetrics:
-        parts.append(b"# EOF\n")
-    return b"".join(parts)
+        yield b"# EOF\n"
 
 
 def _samples(family: Family, form: Format) -> Iterable[bytes]:

@@ -31,7 +31,8 @@ class Exposition:
     neither wait nor raise.
     """
 
-    body: bytes
+    pieces: Sequence[bytes]
+    """The body."""
     content_type: str
     delivered: Callable[[], None]
     """The whole body was written, and the connection is still open."""

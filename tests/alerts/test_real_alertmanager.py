@@ -119,7 +119,7 @@ def shown(board: Board) -> str:
     totals = Totals(bounds=dict.fromkeys(HISTOGRAMS, (1.0,)))
     now = SystemClock().moment()
     taken = snapshot([view], totals, [], ExporterStats(), released=0, now=now)
-    return render(families(taken))[0].decode()
+    return b"".join(render(families(taken))[0]).decode()
 
 
 def _scraping(exporter: Exposition, real: AlertmanagerServer) -> str:

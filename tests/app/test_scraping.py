@@ -48,7 +48,7 @@ class World:
         await self.ledger.record(Change())
         wire.closed = True
         wanted = f'{FINISHED}{{operation="{operation}",source="a",status="error"}} '
-        lines = exposition.body.decode().splitlines()
+        lines = b"".join(exposition.pieces).decode().splitlines()
         return "".join(line.removeprefix(wanted) for line in lines if line.startswith(wanted))
 
 

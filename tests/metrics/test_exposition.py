@@ -64,6 +64,11 @@ def totals() -> Totals:
     return Totals(bounds=dict.fromkeys(HISTOGRAMS, (1.0, 60.0)))
 
 
+def whole(of: Iterable[Family], accept: str = "") -> bytes:
+    """An answer in one piece."""
+    return b"".join(render(of, accept)[0])
+
+
 def told(
     name: str,
     *views: SourceView,
@@ -78,7 +83,7 @@ def told(
     taken = snapshot(
         views, counted or totals(), stats, exporter or ExporterStats(), released=released, now=moment(second)
     )
-    body, _ = render(restricted(families(taken), [name]), accept)
+    body = whole(restricted(families(taken), [name]), accept)
     return "".join(line + "\n" for line in body.decode().splitlines() if not line.startswith("#"))
 
 
@@ -449,7 +454,7 @@ class TestOwn:
         stats, counted, full = SourceStats("epm", "epmware"), TestEvents().histogram(), board()
         stats.requested("get_status", "200", 0.1)
         taken = snapshot([view(full)], counted, [stats], ExporterStats(), released=7, now=moment(0))
-        before, _ = render((f for f in families(taken) if "process_" not in f.name), OPENMETRICS)
+        before = whole((f for f in families(taken) if "process_" not in f.name), OPENMETRICS)
 
         stats.requested("get_status", "200", 0.1)
         stats.requested("list", "200", 0.1)
@@ -459,7 +464,7 @@ class TestOwn:
         series.counts[0] += 1
         series.exemplars[1] = None
         full.apply(Task(id="1", status=Status.RUNNING), Sighting(at=moment(1), asked=1, wanted=True))
-        after, _ = render((f for f in families(taken) if "process_" not in f.name), OPENMETRICS)
+        after = whole((f for f in families(taken) if "process_" not in f.name), OPENMETRICS)
 
         assert after == before
 
@@ -530,7 +535,9 @@ class TestText:
         """It is what prometheus_client writes, byte for byte."""
         encode, content_type = choose_encoder(accept)
 
-        assert render(ours, accept) == (encode(Registry(ours)), content_type)
+        pieces, told = render(ours, accept)
+
+        assert (b"".join(pieces), told) == (encode(Registry(ours)), content_type)
 
     @pytest.mark.parametrize(
         "accept",
@@ -555,11 +562,11 @@ class TestText:
     )
     def test_junk(self, accept: str) -> None:
         """A header that makes no sense gets plain text."""
-        assert render([], accept) == (b"", "text/plain; version=0.0.4; charset=utf-8")
+        assert render([], accept) == ((), "text/plain; version=0.0.4; charset=utf-8")
 
     def test_strict_parser(self) -> None:
         """An OpenMetrics parser has nothing against a whole answer."""
-        body, _ = render(whole_answer(), OPENMETRICS)
+        body = whole(whole_answer(), OPENMETRICS)
 
         parsed = list(parse_openmetrics(body.decode()))  # type: ignore[no-untyped-call]
 
@@ -567,7 +574,7 @@ class TestText:
 
     def test_promtool(self) -> None:
         """Promtool has nothing to say about a whole answer."""
-        body, _ = render(whole_answer())
+        body = whole(whole_answer())
 
         run = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)
 
@@ -587,7 +594,7 @@ class TestText:
 
     def test_one_series_once(self) -> None:
         """No series is told twice."""
-        body, _ = render(whole_answer())
+        body = whole(whole_answer())
         series = sorted(line.rpartition(" ")[0] for line in body.decode().splitlines() if line[0] != "#")
 
         assert not [one for one, next_one in pairwise(series) if one == next_one]

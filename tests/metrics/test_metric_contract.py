@@ -63,7 +63,7 @@ def everything() -> str:
     stats.succeeded(NOW.wall)
     exporter = ExporterStats(reloaded_at=NOW.wall, receivers={"webhook/events": ReceiverStats()})
     taken = snapshot([view], counted(), [stats], exporter, released=100, now=NOW)
-    return render(families(taken))[0].decode()
+    return b"".join(render(families(taken))[0]).decode()
 
 
 def busy_board() -> Board:

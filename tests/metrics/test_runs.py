@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.clock import Moment
 from exporter.metrics import tasks
 from exporter.metrics.exposition import Snapshot, families, snapshot
-from exporter.metrics.family import collect
+from exporter.metrics.family import Family, collect
 from exporter.metrics.own import ExporterStats
 from exporter.metrics.pages import COLUMNS
 from exporter.metrics.tasks import SourceView
@@ -52,16 +52,21 @@ def taken(board: Board, labels: dict[str, str], second: float, cap: int = 100) -
     return snapshot([view], totals, [], ExporterStats(), released=0, now=moment(second))
 
 
+def lines(family: Family) -> list[bytes]:
+    """The lines of one metric, sorted."""
+    return sorted(b"".join(write([family], Format.TEXT)).splitlines())
+
+
 def written(of: Snapshot) -> dict[str, list[bytes]]:
     """The lines of the metrics of tasks as they are served, sorted, by metric."""
     names = {metric.name for metric in tasks.METRICS}
-    return {f.name: sorted(write([f], Format.TEXT).splitlines()) for f in families(of) if f.name in names}
+    return {family.name: lines(family) for family in families(of) if family.name in names}
 
 
 def written_anew(of: Snapshot) -> dict[str, list[bytes]]:
     """The same from their samples, with nothing kept."""
     collected = [collect(metric, of.tasks, of.own_labels) for metric in tasks.METRICS]
-    return {f.name: sorted(write([f], Format.TEXT).splitlines()) for f in collected}
+    return {family.name: lines(family) for family in collected}
 
 
 @given(

@@ -25,7 +25,7 @@ class FakeExporter:
     def __init__(self) -> None:
         self.waits_for = ""
         self.failures = 0
-        self.body = BODY
+        self.pieces: Sequence[bytes] = [BODY]
         self.error: Exception | None = None
         self.scrapes: list[ScrapeRequest] = []
         self.delivered: asyncio.Queue[ScrapeRequest] = asyncio.Queue()
@@ -63,13 +63,13 @@ class FakeExporter:
         self.failures += 1
 
     async def scrape(self, request: ScrapeRequest) -> Exposition:
-        """The body that the test put here."""
+        """The pieces that the test put here."""
         if self.error:
             raise self.error
         self.scrapes.append(request)
         await self.rendered.wait()
         return Exposition(
-            body=self.body,
+            pieces=self.pieces,
             content_type="text/plain; version=0.0.4; charset=utf-8",
             delivered=lambda: self.delivered.put_nowait(request),
             abandoned=lambda: self.abandoned.put_nowait(request),

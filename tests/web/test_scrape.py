@@ -32,6 +32,19 @@ async def test_metrics_are_compressed_on_demand(client: Client) -> None:
     assert gzip.decompress(await response.read()) == BODY
 
 
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_many_pieces_are_one_answer(client: Client, fake: FakeExporter, coding: str) -> None:
+    """What was rendered in pieces arrives as one body of the length that was told, also to HEAD."""
+    fake.pieces = [b"line %d\n" % number * (number % 90) for number in range(5_000)]
+    headers = {"Accept-Encoding": coding}
+    response = await client.get("/metrics", headers=headers)
+    head = await client.head("/metrics", headers=headers)
+    body = await response.read()
+    assert (gzip.decompress(body) if coding == "gzip" else body) == b"".join(fake.pieces)
+    assert "Transfer-Encoding" not in response.headers
+    assert head.headers["Content-Length"] == response.headers["Content-Length"]
+
+
 @pytest.mark.parametrize(
     ("header", "accepted"),
     [
@@ -115,7 +128,7 @@ async def test_head_delivers_nothing(client: Client, fake: FakeExporter) -> None
 
 async def test_a_client_that_leaves_half_way_got_nothing(fake: FakeExporter, address: Address) -> None:
     """An answer larger than all buffers, to a client that hangs up, is abandoned and no defect."""
-    fake.body = b"#" * 50_000_000
+    fake.pieces = [b"#" * 1_000_000] * 50
     reader, writer = await asyncio.open_connection(address.host, address.port)
     writer.write(REQUEST)
     await reader.readexactly(1000)

@@ -136,7 +136,7 @@ async def test_it_ends_within_two_seconds_whatever_is_in_flight(
     server = serve(LOCAL)
     (address,) = await server.start()
     fake.committed.clear()
-    fake.body = b"#" * 50_000_000
+    fake.pieces = [b"#" * 1_000_000] * 50
     writers = []
     for request in (
         b"",
