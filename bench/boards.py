@@ -2,14 +2,14 @@
 
 from collections import deque
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from exporter.clock import Moment, SystemClock
 from exporter.metrics.exposition import Snapshot, snapshot
 from exporter.metrics.own import ExporterStats, SourceStats
 from exporter.metrics.tasks import SourceView
-from exporter.model import Status, Task
+from exporter.model import Status, Task, Transition
 from exporter.store.board import Board
 from exporter.store.entry import BoardRules, Sighting
 from exporter.store.totals import HISTOGRAMS, Totals
@@ -48,6 +48,22 @@ def tell(board: Board, ids: Iterable[int]) -> None:
 def sighting(now: Moment) -> Sighting:
     """Somebody asked for it, just now."""
     return Sighting(at=now, asked=now.mono, wanted=True)
+
+
+def ended(task_id: int, seconds: float) -> Transition:
+    """The end of a task that took so long."""
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    over = Task(
+        id=str(task_id),
+        status=Status.SUCCESS,
+        operation="import",
+        started_at=began,
+        finished_at=began + timedelta(seconds=seconds),
+    )
+    news = Board("epm", BoardRules()).apply(over, sighting(Moment(began, 0.0)))
+    if news is None:
+        raise RuntimeError("an end that was asked for is news")
+    return news
 
 
 def filled(tasks: int) -> Board:

@@ -23,19 +23,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
 import uvloop
 
+from bench.boards import ended
 from bench.figures import Figure, Part, at_least, ratios
 from bench.isolated import measure
-from exporter.clock import Moment, SystemClock
-from exporter.model import Status, Task, Transition
+from exporter.clock import SystemClock
+from exporter.model import Transition
 from exporter.store import schema
-from exporter.store.board import Board
-from exporter.store.entry import BoardRules, Sighting
 from exporter.store.ledger import Change, Ledger, LedgerSettings
 from exporter.store.sqlite import FILE, engine
 
@@ -45,7 +43,6 @@ _ROUNDS = 6
 _TASKS = 20_000
 _GROUP = 2_000
 """What the ledger commits at once at the most."""
-_START = datetime(2026, 1, 1, tzinfo=UTC)
 _READ = f"SELECT * FROM {schema.runs.name}"  # noqa: S608 - a constant
 _INSERT = f"INSERT INTO {schema.runs.name} VALUES ({', '.join('?' * len(schema.runs.columns))})"  # noqa: S608 - a constant
 
@@ -82,10 +79,10 @@ async def _both(here: Path, there: Path) -> dict[str, dict[str, float]]:
     ledger.declare("epm", ["import"])
     await ledger.start()
     with closing(_create(there / FILE)) as connection:
-        for number in range(_ROUNDS):
-            ended = [_ended(number) for number in range(number * _TASKS, (number + 1) * _TASKS)]
-            await _record(ledger, ended, ours)
-            _insert(connection, _written(here / FILE, ended), bare)
+        for first in range(0, _ROUNDS * _TASKS, _TASKS):
+            over = [ended(run, seconds=60 + run % 100) for run in range(first, first + _TASKS)]
+            await _record(ledger, over, ours)
+            _insert(connection, _written(here / FILE, over), bare)
         await ledger.close()
         if _rows(here / FILE) != _rows(there / FILE):
             raise RuntimeError("both sides are to write the same rows")
@@ -98,21 +95,6 @@ async def _record(ledger: Ledger, ended: Sequence[Transition], stopwatch: Stopwa
     with stopwatch.round():
         for stored in [ledger.record(change) for change in changes]:
             await stored
-
-
-def _ended(number: int) -> Transition:
-    task = Task(
-        id=str(number),
-        status=Status.SUCCESS,
-        operation="import",
-        started_at=_START,
-        finished_at=_START + timedelta(seconds=60 + number % 100),
-    )
-    now = Moment(_START, 0.0)
-    news = Board("epm", BoardRules()).apply(task, Sighting(at=now, asked=0.0, wanted=True))
-    if news is None:
-        raise RuntimeError("an end that was asked for is news")
-    return news
 
 
 def _create(file: Path) -> sqlite3.Connection:

@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from random import Random
+from statistics import NormalDist
 
 import aiohttp
 import orjson
 import uvloop
 
+from bench.boards import ended
 from bench.figures import Figure, Part, at_most, ratios
 from bench.isolated import measure
 from bench.server import serving
@@ -30,12 +32,14 @@ from exporter.polling.schedule import Bounds
 from exporter.polling.settings import PollSettings
 from exporter.store.board import Board
 from exporter.store.entry import BoardRules
-from exporter.store.ledger import Ledger, LedgerSettings
+from exporter.store.ledger import Change, Ledger, LedgerSettings
 
 IDS = [str(244591 + number) for number in range(10_000)]
 _POLLS = 10_000
 _PROBES = 3_000
 _TOGETHER = 4
+_PAST = sorted(7200 * math.exp(0.3 * NormalDist().inv_cdf((run + 0.5) / 50)) for run in range(50))
+"""Seconds that earlier runs took: what the next poll is planned by."""
 _ENDPOINT = "service/api/task/get_status"
 _CACHE = Path(".cache")
 _PEER = "github.com/prometheus-community/json_exporter"
@@ -102,6 +106,9 @@ async def polling(url: str) -> AsyncIterator[tuple[SourceStats, Board]]:
                 dice=Random(1),  # noqa: S311 - jitter
             )
             await ledger.start()
+            await ledger.record(
+                Change(transitions=[ended(run, seconds) for run, seconds in enumerate(_PAST)])
+            )
             await poller.watch("static", [WatchedId(id=task_id, operation="import") for task_id in IDS])
             running = asyncio.create_task(poller.run())
             yield stats, board

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import uvloop
 
@@ -14,14 +15,15 @@ _HEAD = (
 )
 _BODY = (
     b'{"taskId": "%b", "status": "R", "percentCompleted": "%d", "message": "Processing records...",'
-    b' "startTime": "2026-11-21T10:10:00Z", "recordsProcessed": %d, "totalRecords": 1000000}'
+    b' "startTime": "%b", "recordsProcessed": %d, "totalRecords": 1000000}'
 )
 
 
 class _Answering(asyncio.Protocol):
-    """Answers whatever is asked with a running task whose progress has moved since the last answer."""
+    """Answers whatever is asked with a task that has run for an hour and has moved since the last answer."""
 
     answered = 0
+    began = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -30,7 +32,7 @@ class _Answering(asyncio.Protocol):
         for request in data.split(b"\r\n\r\n")[:-1]:
             _Answering.answered += 1
             task_id = request.split(b" ", 2)[1].rsplit(b"/", 1)[1]
-            body = _BODY % (task_id, self.answered % 100, self.answered)
+            body = _BODY % (task_id, self.answered % 100, self.began, self.answered)
             self._transport.write(_HEAD % len(body) + body)  # type: ignore[attr-defined]
 
 
