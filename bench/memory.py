@@ -1,4 +1,4 @@
-"""Memory: by watched task, at 10,000, and after a million tasks have come and gone."""
+"""Memory: by watched task, at 10,000, while 100,000 are scraped, and after a million have come and gone."""
 
 import json
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from bench.boards import CLOCK, scraped, sighting, task
+from bench.boards import CLOCK, filled, scraped, sighting, task, tell
 from bench.figures import Figure, Part, at_most
 from bench.isolated import measure
 from bench.polls import IDS
@@ -18,6 +18,7 @@ from bench.server import serving
 from exporter.apis.epmware import parse
 from exporter.clock import Moment
 from exporter.metrics.exposition import families, render
+from exporter.metrics.packing import compressed
 from exporter.model import Status, WatchedId
 from exporter.polling.schedule import Schedule
 from exporter.polling.watchlist import Watchlist
@@ -29,6 +30,7 @@ _BATCH = 10_000
 _LISTED = 2_000
 """The default of ``max_task_series``."""
 _IN_THE_IMAGE = {"MALLOC_ARENA_MAX": "1"}
+_QUARTER = 4
 _SCRAPES, _BETWEEN_SCRAPES = 6, 4.0
 _CONFIG = """
 sources:
@@ -87,6 +89,17 @@ def _come_and_go(board: Board, schedule: Schedule, ids: range, now: Moment) -> N
     schedule.next_due()
 
 
+def scraping(tasks: int) -> float:
+    """By how much scrapes raise what is resident once all text is kept, as part of an answer's length."""
+    board = filled(tasks)
+    length = sum(map(len, render(families(scraped(board)))[0]))
+    before = _resident()
+    for number in range(_SCRAPES):
+        tell(board, range(number % _QUARTER, tasks, _QUARTER))
+        compressed(render(families(scraped(board)))[0])
+    return (_peak() - before) / length
+
+
 def whole(url: str, listed: int, environ: Mapping[str, str]) -> int:
     """Resident bytes of the program itself, when it has polled 10,000 tasks for a while and was scraped.
 
@@ -109,6 +122,11 @@ def whole(url: str, listed: int, environ: Mapping[str, str]) -> int:
             return max(found)
 
 
+def _peak() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def _resident() -> int:
     """As it is: the program does not collect garbage for the occasion either."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
@@ -123,6 +141,11 @@ def run(runs: int) -> Sequence[Figure]:
     return [
         at_most("by watched task, all its text kept", marginal, "kB", 5),
         *_wholes(runs),
+        Figure(
+            what="by how much scrapes of 100,000 tasks raise it at the most, of an answer's length",
+            values=[measure("memory:scraping", tasks=100_000) for _ in range(runs)],
+            unit="x",
+        ),
         Figure(
             what="resident after 100,000 tasks have come and gone", values=[tenths[0] / 2**20], unit="MiB"
         ),
