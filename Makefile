@@ -7,6 +7,8 @@ PULP := .cache/pulp-venv
 INSTALLED := .cache/installed-venv
 IMAGE_BASE := .cache/image-base.tar
 SYSTEMD_BASE := .cache/systemd-base.tar
+# libatomic1 is for the Node.js that drives the browser.
+BROWSER := chromium fonts-dejavu-core libatomic1
 SEED ?= 7
 SPEED ?= 1
 KILLS ?= 200
@@ -35,7 +37,7 @@ stack: setup ## The demo with a real Prometheus and Alertmanager beside it
 	SEED=$(SEED) SPEED=$(SPEED) scripts/stack
 
 test: setup ## Run all checks and tests, set-up included
-	scripts/install-packages prometheus prometheus-alertmanager openssl chromium fonts-dejavu-core systemd postgresql
+	scripts/install-packages prometheus prometheus-alertmanager openssl $(BROWSER) systemd postgresql
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses 2 tests/browser
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --ignore tests/browser
@@ -65,7 +67,7 @@ $(PULP)/ready: requirements/pulp.txt
 	@touch $@
 
 screenshots: setup ## Take the pictures of the live page anew, into docs/images
-	scripts/install-packages chromium fonts-dejavu-core
+	scripts/install-packages $(BROWSER)
 	$(BIN)/python -m tests.browser.screenshots
 
 test-real: setup $(PULP)/ready ## Install a real Pulp 3 and poll it: real syncs, one failing, one cancelled
