@@ -1,5 +1,6 @@
 """Makes the TLS context of the server from its certificate, its key and what it asks of clients."""
 
+import platform
 import ssl
 import warnings
 from collections.abc import Callable
@@ -65,6 +66,8 @@ def build(settings: TlsServerSettings) -> ssl.SSLContext:
         _choose(context, settings)
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError([f"tls_server_config: OpenSSL refuses the versions or suites: {error}"]) from None
+    if settings.curve:
+        _choose_curve(context, settings.curve)
     return context
 
 
@@ -80,8 +83,16 @@ def _choose(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     else:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    if settings.curve:
-        context.set_ecdh_curve(settings.curve)
+
+
+def _choose_curve(context: ssl.SSLContext, curve: str) -> None:
+    try:
+        context.set_ecdh_curve(curve)
+    except (ssl.SSLError, ValueError):  # Python 3.11.2, which Debian 12 has, knows no X25519.
+        python, place = platform.python_version(), "tls_server_config.curve_preferences"
+        raise ConfigError(
+            [f"{place}: Python {python} cannot choose {curve}; choose another, or leave it to OpenSSL"]
+        ) from None
 
 
 def _ask_clients(context: ssl.SSLContext, settings: TlsServerSettings) -> None:

@@ -1,6 +1,7 @@
 """TLS as clients meet it: real connections on loopback, and certificates that change."""
 
 import asyncio
+import platform
 import re
 import ssl
 import warnings
@@ -16,10 +17,12 @@ import yaml
 
 from exporter.config.web import load_web
 from exporter.errors import ConfigError
+from exporter.web import tls
 from exporter.web.access import Access
 from exporter.web.application import build
 from exporter.web.live import LiveSettings
 from exporter.web.server import Address, Server
+from exporter.web.settings import TlsServerSettings
 from tests.http.certificates import Pair, authority, encrypted, signed
 from tests.web.fake_exporter import FakeExporter
 
@@ -319,9 +322,22 @@ async def test_a_curve(serve: Serve, ca: Pair) -> None:
     client.set_ecdh_curve("secp384r1")
     async with serve(f"tls_server_config: {{{TLS}, curve_preferences: [CurveP384]}}") as address:
         assert (await ask(address, client))[0] == 200
-    async with serve(f"tls_server_config: {{{TLS}, curve_preferences: [X25519]}}") as address:
+    async with serve(f"tls_server_config: {{{TLS}, curve_preferences: [CurveP521]}}") as address:
         with pytest.raises((ConnectionError, ssl.SSLError)):
             await ask(address, client)
+
+
+def test_a_curve_that_python_does_not_know(folder: Path) -> None:
+    """What this Python cannot choose, as that of Debian 12 cannot choose X25519, is told with the cure."""
+    settings = TlsServerSettings(
+        cert_file=folder / "server.pem", key_file=folder / "server.key", curve="no-curve"
+    )
+    with pytest.raises(ConfigError) as told:
+        tls.build(settings)
+    assert str(told.value) == (
+        f"tls_server_config.curve_preferences: Python {platform.python_version()} cannot choose no-curve; "
+        "choose another, or leave it to OpenSSL"
+    )
 
 
 async def test_certificates_in_the_file_itself(serve: Serve, folder: Path, ca: Pair) -> None:
