@@ -3,7 +3,6 @@
 import asyncio
 import json
 import math
-import re
 import sys
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -17,8 +16,8 @@ from yarl import URL
 from exporter.apis import reading
 from exporter.apis.base import Answer
 from exporter.clock import SystemClock
-from exporter.errors import ExporterError, RateLimited, ServerFailed, SourceError, Unauthorized, Unreachable
-from exporter.http import BasicAuth, HttpClient, HttpSettings
+from exporter.errors import ExporterError, Malformed, RateLimited, ServerFailed, SourceError, Unreachable
+from exporter.http import BasicAuth, HttpClient, HttpSettings, Names
 from exporter.http.tls import TlsContext
 from exporter.secret import Secret
 
@@ -27,8 +26,8 @@ NO_LOGIN = HttpSettings(url="")
 _EXPECTED = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 _AWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 """What the exporter says while it is busy, and a proxy before it while it restarts."""
-_KEY = re.compile(r"set tls_config\.\w+")
 _JSON = {"Content-Type": "application/json"}
+_NAMES = Names(url="--url", file="--http.config.file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +124,8 @@ def _at(url: str, http: HttpSettings) -> HttpSettings:
         if _has_login(http):
             raise NotWatched("--url and --http.config.file both tell a login; keep one")
         http = replace(http, basic_auth=BasicAuth(username=base.user, password=Secret(base.password or "")))
-    return replace(http, url=str(base.with_user(None).with_query(None).with_fragment(None)))
+    address = str(base.with_user(None).with_query(None).with_fragment(None))
+    return replace(http, url=address, names=_NAMES)
 
 
 def _has_login(http: HttpSettings) -> bool:
@@ -152,11 +152,11 @@ async def _post(http: HttpSettings, path: str, body: bytes) -> Mapping[str, Any]
         try:
             answer = await client.request("POST", "watch", path, headers=_JSON, body=body)
         except (Unreachable, RateLimited, ServerFailed) as error:
-            raise _TryAgain(_KEY.sub(r"\g<0> in --http.config.file", str(error))) from None
-        except Unauthorized as error:
-            raise NotWatched(str(error)) from None
-        except SourceError as error:
+            raise _TryAgain(str(error)) from None
+        except Malformed as error:
             raise NotWatched(f"{error}; is --url right?") from None
+        except SourceError as error:
+            raise NotWatched(str(error)) from None
     document = reading.mapping(reading.json_or_none(answer))
     if answer.status in _EXPECTED and isinstance(document.get("data"), dict):
         return reading.mapping(document["data"])

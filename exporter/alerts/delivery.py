@@ -32,9 +32,7 @@ class Post:
     def __init__(self, settings: HttpSettings, clock: Clock, path: str = "") -> None:
         self._client = HttpClient(settings, clock=clock)
         self._path = path
-        # The path of a webhook is often its password, so that messages must not tell it.
-        address = Address(settings.url)
-        self._place, self._shown = place("POST", address.url(path)), f"POST {address.origin}"
+        self._place = place("POST", Address(settings.url).url(path), settings)
 
     async def send(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Send a message.
@@ -46,9 +44,9 @@ class Post:
         try:
             answer = await self._client.request("POST", "notify", self._path, headers=headers, body=body)
         except SourceError as error:
-            raise Undelivered(str(error).replace(self._place, self._shown)) from None
+            raise Undelivered(str(error)) from None
         if answer.status not in _SUCCESS:
-            raise _failure(answer)(f"{self._shown}: HTTP {answer.status}: {text(answer.excerpt(160))!r}")
+            raise _failure(answer)(f"{self._place}: HTTP {answer.status}: {text(answer.excerpt(160))!r}")
 
     async def close(self) -> None:
         """Close all connections."""

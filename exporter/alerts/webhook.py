@@ -7,6 +7,7 @@ many receivers know it already.
 import asyncio
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -47,7 +48,7 @@ class Webhook(Receiver):
         self._settings = settings
         self._database = database
         self._origin_of = origin_of
-        self._post = Post(settings.http, clock)
+        self._post = Post(replace(settings.http, path_is_secret=True), clock)
 
     async def work(self) -> float | None:
         """Tell all that waits."""

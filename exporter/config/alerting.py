@@ -24,7 +24,7 @@ from exporter.config.values import (
     SourceName,
     read_url,
 )
-from exporter.http.settings import HttpSettings
+from exporter.http.settings import HttpSettings, Names
 from exporter.model import Status
 from exporter.secret import Secret
 
@@ -66,6 +66,7 @@ SecretUrl = Annotated[
 ]
 Target = Annotated[str, AfterValidator(_check_target), Field(title="text")]
 PathPrefix = Annotated[str, AfterValidator(_check_prefix), Field(title="text")]
+_NAMES = Names(url="static_configs")
 
 
 class AlertmanagerTargets(Section):
@@ -97,7 +98,10 @@ class Alertmanagers(HttpClient):
             AlertmanagerSettings(
                 name=f"alertmanager/{target}{prefix}",
                 http=self.client_settings(
-                    f"{self.scheme}://{target}{prefix}", timeout=self.timeout, requests_per_second=inf
+                    f"{self.scheme}://{target}{prefix}",
+                    timeout=self.timeout,
+                    requests_per_second=inf,
+                    names=_NAMES,
                 ),
             )
             for group in self.static_configs
@@ -129,9 +133,7 @@ class Webhook(HttpClient):
     @property
     def http_settings(self) -> HttpSettings:
         """What the HTTP client for this receiver is set up with."""
-        return self.client_settings(
-            self.url.reveal(), path_is_secret=True, timeout=self.timeout, requests_per_second=inf
-        )
+        return self.client_settings(self.url.reveal(), timeout=self.timeout, requests_per_second=inf)
 
     def settings(self, external_url: str) -> WebhookSettings:
         """What its delivery is set up with."""

@@ -25,7 +25,7 @@ from exporter.config.targets import FileSdConfig, HttpSdConfig, StaticConfig
 from exporter.config.units import format_duration
 from exporter.config.values import BaseUrl, Duration, Interval, LabelName, LabelValue, Many, SourceName
 from exporter.discovery.ids import unique
-from exporter.http.settings import HttpSettings
+from exporter.http.settings import HttpSettings, Names
 from exporter.model import WatchedId
 
 
@@ -160,6 +160,7 @@ class Source(Defaults, Identity):
             self.url,
             timeout=self.polling.timeout,
             body_size_limit=self.polling.body_size_limit,
+            names=Names(body_size_limit="polling.body_size_limit"),
             requests_per_second=self.pace.requests_per_second,
             concurrency=self.pace.concurrency,
         )

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 from yarl import URL
 
 from exporter.errors import ConfigError, Rejected
+from exporter.http.settings import HttpSettings
 
 _SHOWN = 200
 
@@ -49,6 +50,6 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def place(method: str, url: URL) -> str:
-    """What was asked, for an error message: never the query or the user."""
-    return f"{method} {url.origin()}{url.raw_path[:_SHOWN]}"
+def place(method: str, url: URL, settings: HttpSettings) -> str:
+    """What was asked, for an error message: never the query or the user, nor a path that is a secret."""
+    return f"{method} {url.origin()}{'' if settings.path_is_secret else url.raw_path[:_SHOWN]}"

@@ -1,17 +1,15 @@
 """Chooses who makes the headers that prove who we are."""
 
-from collections.abc import Callable
-
 from exporter.clock import Clock
 from exporter.http.credentials import ConfiguredHeaders, Credentials
 from exporter.http.huawei_aksk import HuaweiSignature
 from exporter.http.huawei_iam import HuaweiIamTokens
 from exporter.http.oauth2 import OAuth2Tokens
 from exporter.http.settings import HttpSettings
-from exporter.http.tokens import Post, TokenHeader
+from exporter.http.tokens import PostTo, TokenHeader
 
 
-def choose(settings: HttpSettings, clock: Clock, post_to: Callable[[HttpSettings], Post]) -> Credentials:
+def choose(settings: HttpSettings, clock: Clock, post_to: PostTo) -> Credentials:
     """The credentials that the settings tell of.
 
     Args:
@@ -21,9 +19,9 @@ def choose(settings: HttpSettings, clock: Clock, post_to: Callable[[HttpSettings
     """
     configured = ConfiguredHeaders(settings)
     if (oauth2 := settings.oauth2) is not None:
-        return TokenHeader(OAuth2Tokens(oauth2, post_to(oauth2.endpoint)), configured, clock)
+        return TokenHeader(OAuth2Tokens(oauth2, post_to), configured, clock)
     if (iam := settings.huawei_iam) is not None:
-        return TokenHeader(HuaweiIamTokens(iam, post_to(iam.endpoint), clock), configured, clock)
+        return TokenHeader(HuaweiIamTokens(iam, post_to, clock), configured, clock)
     if settings.huawei_aksk is not None:
         return HuaweiSignature(settings.huawei_aksk, configured, clock)
     return configured

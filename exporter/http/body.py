@@ -18,6 +18,10 @@ class BadBody(Exception):
     """The body is too large, or not compressed as its header says."""
 
 
+class TooLarge(BadBody):
+    """It is larger than the limit."""
+
+
 async def read_body(response: ClientResponse, limit: int) -> bytes:
     """Read the body and decompress it; stops at *limit* bytes, before and after decompression.
 
@@ -78,5 +82,5 @@ def _window(raw: bytes, encoding: str) -> int:
     return _ZLIB if raw[0] & _METHOD == _DEFLATE else _RAW
 
 
-def _too_large(limit: int) -> BadBody:
-    return BadBody(f"the body is larger than {limit} bytes; raise body_size_limit if it should be")
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit} bytes")

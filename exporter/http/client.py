@@ -164,14 +164,17 @@ class HttpClient:
         asked = _Request(endpoint, method, self._address.url(path, query), _checked(headers or {}), body)
         for _ in range(MAX_REDIRECTS + 1):
             answer = await self._exchange(asked)
-            if (to := redirects.target(asked.url, answer)) is None:
+            if (to := redirects.target(method, asked.url, answer, self._settings)) is None:
                 return answer
-            if error := redirects.refusal(method, asked.url, to):
+            if error := redirects.refusal(method, asked.url, to, self._settings):
                 raise error
             if not self._settings.follow_redirects:
-                raise redirects.unfollowed(method, asked.url, to)
+                raise redirects.unfollowed(method, asked.url, to, self._settings)
             asked = replace(asked, url=to)
-        raise Rejected(f"{place(method, asked.url)}: redirected more than {MAX_REDIRECTS} times")
+        where = place(method, asked.url, self._settings)
+        raise Rejected(
+            f"{where}: redirected more than {MAX_REDIRECTS} times; check {self._settings.names.url}"
+        )
 
     async def _exchange(self, asked: _Request) -> Answer:
         answer, sent = await self._exchange_once(asked)
@@ -231,7 +234,8 @@ class HttpClient:
         # UnicodeError: what Python raises for a host name that cannot be a name in DNS.
         except (ClientError, OSError, UnicodeError, BadBody) as error:
             # Theirs may hold the request with its headers: it must not appear in a traceback.
-            raise explain(error, place(asked.method, asked.url), self._settings) from None
+            where = place(asked.method, asked.url, self._settings)
+            raise explain(error, where, self._settings) from None
 
     async def _read(self, response: ClientResponse, hidden: Callable[[str], str]) -> Answer:
         if response.status in _ASKS_FOR_A_PAUSE:

@@ -6,11 +6,11 @@ import ssl
 import aiohttp
 
 from exporter.errors import ConnectFailed, Malformed, SourceError, TimedOut, TlsFailed
-from exporter.http.body import BadBody
-from exporter.http.settings import HttpSettings
+from exporter.http.body import BadBody, TooLarge
+from exporter.http.settings import HttpSettings, Names
 
 # Numbers and meaning: openssl-verify(1), "Diagnostics".
-_UNKNOWN_AUTHORITY = "is not from an authority that is trusted; set tls_config.ca_file"
+_UNKNOWN_AUTHORITY = "is not from an authority that is trusted; set {block}tls_config.ca_file{file}"
 _CERTIFICATE_FLAWS = {
     9: "is not valid yet; compare the clocks",
     10: "has expired",
@@ -18,8 +18,8 @@ _CERTIFICATE_FLAWS = {
     19: _UNKNOWN_AUTHORITY,
     20: _UNKNOWN_AUTHORITY,
     21: _UNKNOWN_AUTHORITY,
-    62: "is for another host; check the url or set tls_config.server_name",
-    64: "is for another address; check the url or set tls_config.server_name",
+    62: "is for another host; check {url} or set {block}tls_config.server_name{file}",
+    64: "is for another address; check {url} or set {block}tls_config.server_name{file}",
 }
 # The first that fits: some are kinds of others.
 _CONNECTION_FLAWS: tuple[tuple[type[Exception], str], ...] = (
@@ -34,12 +34,12 @@ _CONNECTION_FLAWS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def explain(error: Exception, place: str, settings: HttpSettings) -> SourceError:
-    """The error of ours for one of theirs; *place* tells what was asked."""
+    """The error of ours for one of theirs; *place* tells what was asked, and the settings what to change."""
     if isinstance(error, BadBody):
-        return Malformed(f"{place}: {error}")
+        return Malformed(f"{place}: {error}{_size_cure(error, settings.names)}")
     if isinstance(error, TimeoutError):
         return TimedOut(f"{place}: no whole answer within {settings.timeout:g}s")
-    if (flaw := _tls_flaw(error)) is not None:
+    if (flaw := _tls_flaw(error, settings.names)) is not None:
         return TlsFailed(f"{place}: {flaw}")
     # The message of aiohttp would repeat the line.
     if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
@@ -50,11 +50,15 @@ def explain(error: Exception, place: str, settings: HttpSettings) -> SourceError
     return ConnectFailed(f"{place}: {_connection_flaw(error)}")
 
 
-def _tls_flaw(error: Exception) -> str | None:
+def _size_cure(error: BadBody, names: Names) -> str:
+    known = isinstance(error, TooLarge) and names.body_size_limit
+    return f"; raise {names.body_size_limit} if it should be" if known else ""
+
+
+def _tls_flaw(error: Exception, names: Names) -> str | None:
     cause = _tls_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        flaw = _CERTIFICATE_FLAWS.get(cause.verify_code)
-        return f"the server's certificate {flaw or 'is refused: ' + cause.verify_message}"
+        return f"the server's certificate {_certificate_flaw(cause, names)}"
     if isinstance(cause, ssl.SSLError):
         reason = (cause.reason or "no reason given").replace("_", " ").lower()
         return f"TLS handshake failed: {reason}"
@@ -62,6 +66,13 @@ def _tls_flaw(error: Exception) -> str | None:
     if isinstance(cause, ConnectionResetError) and cause.errno is None:
         return "TLS handshake failed: the server hung up; check that it speaks TLS, and which versions"
     return None
+
+
+def _certificate_flaw(error: ssl.SSLCertVerificationError, names: Names) -> str:
+    if (flaw := _CERTIFICATE_FLAWS.get(error.verify_code)) is None:
+        return f"is refused: {error.verify_message}"
+    block = f"{names.block}." if names.block else ""
+    return flaw.format(url=names.url, block=block, file=names.file and f" in {names.file}")
 
 
 def _tls_cause(error: Exception) -> BaseException | None:

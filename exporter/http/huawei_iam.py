@@ -10,25 +10,27 @@ for the Pangu models.
 import asyncio
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 from exporter.apis import reading
 from exporter.apis.base import Answer
 from exporter.clock import Clock
 from exporter.http.credentials import given_or_read
-from exporter.http.settings import HuaweiIam
-from exporter.http.tokens import Issued, Post, TokenEndpoint, is_header_value, is_success
+from exporter.http.settings import HuaweiIam, Names
+from exporter.http.tokens import Issued, PostTo, TokenEndpoint, is_header_value, is_success
 from exporter.secret import Secret
 
 TOKENS_PATH = "/v3/auth/tokens"
+_NAMES = Names(url="auth_url", block="huawei_iam")
 
 
 class HuaweiIamTokens:
     """Issues tokens of one user or access key for one project."""
 
-    def __init__(self, settings: HuaweiIam, post: Post, clock: Clock) -> None:
+    def __init__(self, settings: HuaweiIam, post_to: PostTo, clock: Clock) -> None:
         self._settings = settings
-        self._endpoint = TokenEndpoint("huawei_iam", "auth_url", settings.endpoint.url, post)
+        self._endpoint = TokenEndpoint(replace(settings.endpoint, names=_NAMES), post_to)
         self._clock = clock
 
     async def issue(self) -> Issued:

@@ -4,16 +4,18 @@ import asyncio
 import math
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from urllib.parse import quote_plus, urlencode
 
 from exporter.apis import reading
 from exporter.apis.base import Answer
 from exporter.http.credentials import given_or_read
-from exporter.http.settings import OAuth2
-from exporter.http.tokens import Issued, Post, TokenEndpoint, is_header_value, is_success
+from exporter.http.settings import Names, OAuth2
+from exporter.http.tokens import Issued, PostTo, TokenEndpoint, is_header_value, is_success
 from exporter.secret import Secret
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+_NAMES = Names(url="token_url", block="oauth2")
 _TRY_THE_OTHER_WAY = frozenset({400, 401})
 
 
@@ -24,9 +26,9 @@ class OAuth2Tokens:
     is told in the form. The way that worked is kept. A client without a secret has a certificate.
     """
 
-    def __init__(self, settings: OAuth2, post: Post) -> None:
+    def __init__(self, settings: OAuth2, post_to: PostTo) -> None:
         self._settings = settings
-        self._endpoint = TokenEndpoint("oauth2", "token_url", settings.endpoint.url, post)
+        self._endpoint = TokenEndpoint(replace(settings.endpoint, names=_NAMES), post_to)
         has_secret = settings.client_secret or settings.client_secret_file
         self._ways: Sequence[_Way] = (_in_header, _in_form) if has_secret else (_by_certificate,)
 

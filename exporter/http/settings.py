@@ -111,6 +111,19 @@ class HuaweiAkSk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What the settings are called where they were written, for the cures in errors."""
+
+    url: str = "the url"
+    block: str = ""
+    """The block that the keys are in, where it is not the server's own."""
+    file: str = ""
+    """The file that the keys are in, where it is not the configuration."""
+    body_size_limit: str = ""
+    """The key of the limit, where there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
     """How one server is spoken to."""
 
@@ -145,3 +158,4 @@ class HttpSettings:
     concurrency: int = 4
     """Requests under way at once."""
     user_agent: str = f"asynctask-exporter/{__version__}"
+    names: Names = Names()

@@ -15,6 +15,7 @@ from exporter.errors import Malformed, Rejected, SourceError, Unauthorized
 from exporter.http.address import place
 from exporter.http.credentials import Credentials
 from exporter.http.pace import MAX_PAUSE
+from exporter.http.settings import HttpSettings
 from exporter.secret import Secret
 
 RENEWED_BEFORE = 300.0
@@ -34,6 +35,9 @@ LOGINS_PER_SECOND = 1.0
 
 Post = Callable[[Mapping[str, str], bytes], Awaitable[Answer]]
 """Sends headers and a body to the issuer."""
+
+PostTo = Callable[[HttpSettings], Post]
+"""Opens the way to an issuer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +145,14 @@ class TokenEndpoint:
     """Where tokens are issued: whatever keeps us from one is told as an error, without the secrets.
 
     Args:
-        block: the name of the configuration's block, to begin errors with.
-        key: what the address is called in the block.
-        url: the endpoint's address.
-        post: sends a request there.
+        settings: the endpoint's; their names begin errors, and are in the cures.
+        post_to: opens the way there.
     """
 
-    def __init__(self, block: str, key: str, url: str, post: Post) -> None:
-        self._block = block
-        self._key = key
-        self._place = f"{block}: {place('POST', URL(url))}"
-        self._post = post
+    def __init__(self, settings: HttpSettings, post_to: PostTo) -> None:
+        self._names = settings.names
+        self._place = f"{settings.names.block}: {place('POST', URL(settings.url), settings)}"
+        self._post = post_to(settings)
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
         """Ask for a token.
@@ -164,14 +165,9 @@ class TokenEndpoint:
             return await self._post(headers, body)
         except (Rejected, Malformed) as error:
             # Theirs speak of one request; without a token no request can be made.
-            raise LoginRefused(self._in_block(error)) from None
+            raise LoginRefused(f"{self._names.block}: {error}") from None
         except SourceError as error:
-            raise type(error)(self._in_block(error), retry_after=error.retry_after) from None
-
-    def _in_block(self, error: SourceError) -> str:
-        """What the HTTP client says, the keys in its cures as they are called here."""
-        words = str(error).replace("check the url", f"check {self._key}")
-        return f"{self._block}: " + words.replace("set tls_config.", f"set {self._block}.tls_config.")
+            raise type(error)(f"{self._names.block}: {error}", retry_after=error.retry_after) from None
 
     def refusal(self, answer: Answer, told: str, secrets: Sequence[str]) -> SourceError:
         """The error for an answer that is no success.
@@ -191,7 +187,7 @@ class TokenEndpoint:
 
     def without_token(self, expected: str) -> LoginRefused:
         """The error for a success that holds no token; never repeats it, for it may hold one elsewhere."""
-        return LoginRefused(f"{self._place}: the answer holds no {expected}; check {self._key}")
+        return LoginRefused(f"{self._place}: the answer holds no {expected}; check {self._names.url}")
 
 
 def is_success(answer: Answer) -> bool:

@@ -234,6 +234,7 @@ def test_the_http_client_gets_the_whole_block() -> None:
         body_size_limit=1 << 20,
         requests_per_second=0.5,
         concurrency=found.api_class.pace.concurrency,
+        names=http.Names(body_size_limit="polling.body_size_limit"),
     )
 
 

@@ -8,6 +8,7 @@ import traceback
 import tracemalloc
 from base64 import b64encode
 from contextlib import suppress
+from dataclasses import replace
 from html import escape
 from urllib.parse import quote, quote_plus
 
@@ -15,7 +16,7 @@ import pytest
 
 from exporter.apis import reading
 from exporter.errors import ConnectFailed, Malformed, SourceError, TimedOut
-from exporter.http import Authorization, BasicAuth, HeaderValues, HttpSettings
+from exporter.http import Authorization, BasicAuth, HeaderValues, HttpSettings, Names
 from exporter.secret import Secret
 from tests.http.servers import (
     NOTHING_SPECIAL,
@@ -127,7 +128,15 @@ async def test_a_body_beyond_the_limit_is_cut_off(respond: Respond) -> None:
         error = await failure_of(HttpSettings(url=server.url, body_size_limit=10_000))
         await until(lambda: server.closed == 1)
     assert type(error) is Malformed
-    assert "larger than 10000 bytes; raise body_size_limit" in str(error)
+    assert str(error).endswith("/tasks/1: the body is larger than 10000 bytes")
+
+
+async def test_the_limit_s_key_is_told_where_there_is_one() -> None:
+    """Whoever can raise the limit reads by which key; a token's endpoint or a receiver has none."""
+    settings = HttpSettings(url="", body_size_limit=10, names=Names(body_size_limit="polling.limit"))
+    async with serve(says(answer(200, b"x" * 11))) as server:
+        error = await failure_of(replace(settings, url=server.url))
+    assert str(error).endswith("larger than 10 bytes; raise polling.limit if it should be")
 
 
 async def test_a_body_of_the_limit_is_read() -> None:

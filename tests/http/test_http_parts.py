@@ -18,6 +18,7 @@ from exporter.http.dates import parse_date, retry_after
 from exporter.secret import Secret
 
 NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
+SETTINGS = HttpSettings(url="http://h")
 
 
 @pytest.mark.parametrize(
@@ -170,10 +171,10 @@ def redirect(to: str) -> Answer:
 )
 def test_where_a_redirect_leads(location: str, url: str) -> None:
     """A Location is relative to what was asked, and loses user, password and fragment."""
-    found = redirects.target(URL("http://h/base/a"), redirect(location))
+    found = redirects.target("GET", URL("http://h/base/a"), redirect(location), SETTINGS)
     assert str(found) == url
     assert found is not None
-    assert redirects.refusal("GET", URL("http://h/base/a"), found) is None
+    assert redirects.refusal("GET", URL("http://h/base/a"), found, SETTINGS) is None
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_where_a_redirect_leads(location: str, url: str) -> None:
 )
 def test_what_is_no_redirect(answer: Answer) -> None:
     """Without a Location, or with another status, an answer is an answer."""
-    assert redirects.target(URL("http://h/"), answer) is None
+    assert redirects.target("GET", URL("http://h/"), answer, SETTINGS) is None
 
 
 @pytest.mark.parametrize(
@@ -203,17 +204,17 @@ def test_what_is_no_redirect(answer: Answer) -> None:
 )
 def test_redirects_that_are_not_followed(to: str, error: type[Exception]) -> None:
     """A redirect to another origin is refused; one to a login page means our credentials are not good."""
-    assert type(redirects.refusal("GET", URL("http://h/a"), URL(to))) is error
+    assert type(redirects.refusal("GET", URL("http://h/a"), URL(to), SETTINGS)) is error
 
 
 def test_an_api_below_auth_is_no_login_page() -> None:
     """Where what was asked has such a word in its path as well, the word tells nothing."""
-    assert redirects.refusal("GET", URL("http://h/auth/tasks"), URL("http://h/auth/tasks/")) is None
+    assert redirects.refusal("GET", URL("http://h/auth/tasks"), URL("http://h/auth/tasks/"), SETTINGS) is None
 
 
 def test_only_get_is_repeated() -> None:
     """A POST that is redirected is refused."""
-    assert type(redirects.refusal("POST", URL("http://h/a"), URL("http://h/b"))) is Rejected
+    assert type(redirects.refusal("POST", URL("http://h/a"), URL("http://h/b"), SETTINGS)) is Rejected
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -236,7 +237,7 @@ def test_each_encoding_gives_the_body_back(data: bytes) -> None:
 def test_the_limit_is_exact() -> None:
     """A body of just the limit is read, one byte more is refused."""
     assert len(decompress(gzip.compress(b"x" * 1000), "gzip", 1000)) == 1000
-    with pytest.raises(BadBody, match="larger than 1000 bytes; raise body_size_limit"):
+    with pytest.raises(BadBody, match=r"larger than 1000 bytes$"):
         decompress(gzip.compress(b"x" * 1001), "gzip", 1000)
 
 

@@ -378,7 +378,7 @@ REFUSALS: list[tuple[Respond, type[ExporterError], str]] = [
     (
         says(answer(307, b"", ("Location: /other",))),
         Unauthorized,
-        "redirected, which is followed for GET only",
+        "redirected, which is followed for GET only; check token_url",
     ),
     (says(answer(200, b"<html>", ("Content-Encoding: gzip",))), Unauthorized, "the body is not gzip"),
     (says(refused(429)), RateLimited, "HTTP 429"),

@@ -165,9 +165,7 @@ async def test_redirects_are_not_followed() -> None:
     application.router.add_post("/api/v1/sources/epm/tasks", move)
     application.router.add_post("/moved", succeed)
     async with TestServer(application) as server:
-        with pytest.raises(
-            NotWatched, match=r"redirected, which is followed for GET only; is --url right\?$"
-        ):
+        with pytest.raises(NotWatched, match=r"redirected, which is followed for GET only; check --url$"):
             await watch(str(server.make_url("/")), "epm", ["1"], patience=PATIENT)
 
 

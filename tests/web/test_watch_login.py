@@ -99,7 +99,7 @@ UNKNOWN = (
 )
 ELSEWHERE = (
     "the server's certificate is for another host; "
-    "check the url or set tls_config.server_name in --http.config.file"
+    "check --url or set tls_config.server_name in --http.config.file"
 )
 
 
