@@ -104,6 +104,7 @@ async def polling(url: str) -> AsyncIterator[tuple[SourceStats, Board]]:
                 observer=stats,
                 clock=clock,
                 dice=Random(1),  # noqa: S311 - jitter
+                hide=client.hide,
             )
             await ledger.start()
             await ledger.record(

@@ -51,6 +51,7 @@ class WatchedSource:
             observer=self.stats,
             clock=clock,
             dice=Random(),
+            hide=upstream.hide,
         )
 
     async def run(self) -> None:
@@ -95,7 +96,7 @@ class WatchedSource:
         async with self._one_log:
             if self.retired:
                 raise NoLog(f"source {self.settings.name!r} is being reconfigured; ask again")
-            return await api.fetch_log(task_id)
+            return await self._upstream.fetch_log(api, task_id)
 
     def view(self) -> SourceView:
         """What the metrics are made of."""

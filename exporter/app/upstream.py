@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import structlog
 
 from exporter import config
-from exporter.apis.base import TaskApi
+from exporter.apis.base import KeepsLogs, TaskApi
 from exporter.clock import Clock
 from exporter.discovery.file import FileDiscovery
 from exporter.discovery.http import HttpDiscovery
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, ExporterError
 from exporter.http import HttpClient
 from exporter.metrics.own import SourceStats
 
@@ -36,6 +36,21 @@ class Upstream:
         """Close all connections."""
         for client in self._clients:
             await client.close()
+
+    def hide(self, words: str) -> str:
+        """Blot out of an error what the source was told in confidence, should it have repeated it."""
+        return self._clients[0].hide(words)
+
+    async def fetch_log(self, api: KeepsLogs, task_id: str) -> str:
+        """Ask for the log of a task; what is raised is fit to be shown and logged, whoever made the words."""
+        try:
+            return await api.fetch_log(task_id)
+        except ExporterError as error:
+            error.args = (self.hide(str(error)),)
+            raise
+        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
+            told = self.hide(f"{type(error).__name__}: {error}")
+            raise RuntimeError(told).with_traceback(error.__traceback__) from None
 
     def _discoveries(self) -> Iterator[Discovery]:
         for files in self.settings.file_sd_configs:

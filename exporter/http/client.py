@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from http import HTTPStatus
 from ssl import SSLContext
 from types import TracebackType
@@ -32,7 +31,7 @@ from exporter.http.address import Address, place
 from exporter.http.body import BadBody, read_body
 from exporter.http.credentials import Credentials
 from exporter.http.dates import parse_date, retry_after
-from exporter.http.echo import hide
+from exporter.http.echo import Confidence
 from exporter.http.failures import explain
 from exporter.http.observer import NO_ANSWER, Observer, Unobserved
 from exporter.http.pace import Pacer
@@ -92,6 +91,7 @@ class HttpClient:
         self._environ = environ
         self._proxy = proxy.choose(settings, self._address.origin, environ)
         self._tunnel_headers = proxy.tunnel_headers(settings) if self._proxy else None
+        self._confidence = Confidence(settings, self._proxy)
         self._tls = TlsContext(settings.tls_config) if self._address.origin.scheme == "https" else None
         self._pacer = Pacer(
             settings.requests_per_second,
@@ -121,6 +121,10 @@ class HttpClient:
     def pause_until(self, moment: float) -> None:
         """Start no request before *moment* (monotonic seconds), nor for longer than `MAX_PAUSE`."""
         self._pacer.pause_until(moment)
+
+    def hide(self, words: str) -> str:
+        """Blot out of an error what the server was told in confidence, should it have repeated it."""
+        return self._confidence.hide(words)
 
     async def get(
         self,
@@ -196,18 +200,12 @@ class HttpClient:
             context = True if self._tls is None else await self._tls.current()
             began, code = self._clock.monotonic(), NO_ANSWER
             try:
-                hidden = self._hiding(credentials, asked)
+                hidden = self._confidence.tell(_proof(credentials, asked))
                 answer = await self._send(asked, headers, context=context, hidden=hidden)
                 code = str(answer.status)
             finally:
                 self._observer.requested(asked.endpoint, code, self._clock.monotonic() - began)
         return answer, credentials
-
-    def _hiding(self, sent: Sequence[tuple[str, str]], asked: _Request) -> Callable[[str], str]:
-        """What blots the credentials of a request out of its answer."""
-        if "Authorization" in asked.headers:  # What a token is asked for with comes with the request.
-            sent = (*sent, ("Authorization", asked.headers["Authorization"]))
-        return partial(hide, sent=sent, proxy=self._proxy, settings=self._settings)
 
     async def _send(
         self,
@@ -285,6 +283,13 @@ class HttpClient:
             return await handler(request)
 
         return pass_on
+
+
+def _proof(credentials: Sequence[tuple[str, str]], asked: _Request) -> Sequence[tuple[str, str]]:
+    """The headers that prove who we are: what a token is asked for with comes with the request."""
+    if "Authorization" not in asked.headers:
+        return credentials
+    return (*credentials, ("Authorization", asked.headers["Authorization"]))
 
 
 def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:

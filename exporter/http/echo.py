@@ -2,8 +2,10 @@
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from html import escape
 from urllib.parse import quote, quote_plus
 
@@ -16,6 +18,32 @@ _SHORTEST_SEGMENT = 4
 """Characters; what is shorter in a path is a word such as ``v1``, and no password."""
 _OPEN = frozenset({"host", "x-sdk-date", "x-project-id"})
 """Headers that are made together with a signature, and tell no secret."""
+_REMEMBERED = 64
+"""How many credentials that differ are known afterwards: a token and those before it, or signatures."""
+
+
+class Confidence:
+    """What a server is told in confidence by one client.
+
+    Each answer is cleared of what its own request told, before it is cut to what an error shows. An error
+    that somebody made of an answer by other means is cleared as a whole, of what was told lately.
+    """
+
+    def __init__(self, settings: HttpSettings, proxy: URL | None) -> None:
+        self._settings = settings
+        self._proxy = proxy
+        self._lately: deque[Sequence[tuple[str, str]]] = deque(maxlen=_REMEMBERED)
+
+    def tell(self, sent: Sequence[tuple[str, str]]) -> Callable[[str], str]:
+        """Remember the headers that prove who we are; return what blots them out of the answer."""
+        if not self._lately or self._lately[-1] != sent:
+            self._lately.append(sent)
+        return partial(hide, sent=sent, proxy=self._proxy, settings=self._settings)
+
+    def hide(self, words: str) -> str:
+        """Blot out what was told lately."""
+        sent = [header for headers in self._lately for header in headers]
+        return hide(words, sent, self._proxy, self._settings)
 
 
 def hide(words: str, sent: Sequence[tuple[str, str]], proxy: URL | None, settings: HttpSettings) -> str:
@@ -62,8 +90,9 @@ def _in_url(settings: HttpSettings) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """The secret as it is, and in the encodings of addresses, pages and JSON."""
+    """The secret as it is, and in the encodings of addresses, pages, JSON and Python."""
     in_json = json.dumps(secret)[1:-1]
     # Which characters are percent-encoded in a query differs from one program to the next.
     yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), escape(secret))
     yield from (in_json, in_json.replace("/", "\\/"))
+    yield from (repr(secret)[1:-1], repr(secret.encode("utf-8", "replace"))[2:-1])

@@ -1,7 +1,7 @@
 """The loop that asks one source about its tasks."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from random import Random
 
@@ -37,7 +37,8 @@ class Poller:
     """Polls one source: by a listing where its API lists, and one id after the other where not.
 
     A source that fails is left alone for ever longer, with a single request at a time to see
-    whether it is back; other sources do not notice.
+    whether it is back; other sources do not notice. An error may hold an answer, for the API module may be
+    a stranger's: *hide* blots out of it what the source was told in confidence.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Poller:
         observer: Observer,
         clock: Clock,
         dice: Random,
+        hide: Callable[[str], str],
     ) -> None:
         self.board = board
         self.settings = settings
@@ -61,6 +63,7 @@ class Poller:
         self._observer = observer
         self._clock = clock
         self._dice = dice
+        self._hide = hide
         self._log = structlog.get_logger().bind(source=board.source)
         self._intake = Intake(board, ledger, clock)
         self._watchlist = Watchlist()
@@ -260,7 +263,7 @@ class Poller:
     def _lose(self, task_id: str, error: TaskNotFound) -> None:
         """Give up an id that its API has not known for too long."""
         reason = "not_found" if self.board.drop(task_id) is None else "vanished"
-        self._log.warning("Lost a task", task=task_id, reason=reason, err=str(error))
+        self._log.warning("Lost a task", task=task_id, reason=reason, err=self._hide(str(error)))
         self._intake.record(lost=reason)
         self._forget(task_id)
 
@@ -354,9 +357,9 @@ class Poller:
         if not self._rest.failures:
             self._failing_since = self._clock.monotonic()
         self._rest.failed(error)
-        self.last_error = str(error)
+        self.last_error = self._hide(str(error))
         if self._troubles.failed(subject, error):
-            self._log.warning("Trouble with a source", reason=error.reason, err=str(error))
+            self._log.warning("Trouble with a source", reason=error.reason, err=self.last_error)
 
     def _recovered(self, subject: str) -> None:
         for reason in self._troubles.over(subject):

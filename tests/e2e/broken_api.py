@@ -7,7 +7,7 @@ from exporter.model import Task
 
 
 class Broken:
-    """Asks, and stumbles over whatever is answered."""
+    """Asks, and stumbles over whatever is answered, with all of it in its words."""
 
     Options: ClassVar[type] = NoOptions
     pace: ClassVar[Pace] = Pace()
@@ -18,7 +18,7 @@ class Broken:
     async def fetch(self, task_id: str) -> Task:
         """Raise what no API module should."""
         answer = await self._http.get("get", f"tasks/{task_id}")
-        raise RuntimeError(f"{answer.status} of {self._http!r} was not foreseen")
+        raise RuntimeError(f"{answer.status} of {self._http!r} was not foreseen: {answer.text()}")
 
     async def fetch_log(self, task_id: str) -> str:
         """As `fetch`; whoever asks for the log gets status 500, and the exporter's log a traceback."""

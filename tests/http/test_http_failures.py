@@ -293,3 +293,17 @@ async def test_a_secret_that_is_longer_than_what_is_shown() -> None:
     settings = HttpSettings(url="", authorization=Authorization(credentials=Secret(token)))
     async with asking(says(answer(401, f"{token} is no token".encode())), settings) as (client, _):
         assert (await client.get("x", "/t")).excerpt() == "<secret> is no token"
+
+
+async def test_an_error_is_cleared_of_what_was_told_before() -> None:
+    """Who made an error of an answer by other means has it cleared, also of one replaced since."""
+    team = HeaderValues(values=("payments",))
+    key = HeaderValues(secrets=(Secret("hush"),))
+    async with asking(says(answer()), HttpSettings(url="", http_headers={"X-Team": team, "X-Key": key})) as (
+        client,
+        _,
+    ):
+        await client.get("x", "/t", headers={"Authorization": "Basic bWU6cHN0"})
+        await client.get("x", "/t", headers={"Authorization": "Bearer later"})
+        told = client.hide("payments has no hush, nor pst, nor bWU6cHN0, nor later")
+    assert told == "payments has no <secret>, nor <secret>, nor <secret>, nor <secret>"

@@ -163,6 +163,7 @@ async def polling(
         observer=numbers,
         clock=clock,
         dice=Random(1),
+        hide=lambda words: words.replace("hush", "<secret>"),
     )
     running = asyncio.create_task(poller.run())
     try:

@@ -1,6 +1,7 @@
 """The loop that asks one source about its tasks."""
 
 import asyncio
+import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from exporter.errors import ConnectFailed, Malformed, RateLimited, TaskNotFound
 from exporter.model import Status, Task, WatchedId
 from exporter.polling.poller import TooManyWatched
 from exporter.store.ledger import LedgerSettings
+from tests.alerts.given import logging_to
 from tests.polling.harness import FakeApi, JumpyClock, ListingApi, polling, until
 
 HOUR = timedelta(hours=1)
@@ -151,6 +153,32 @@ async def test_a_defect_in_an_api_module_ends_no_loop() -> None:
         await until(lambda: rig.numbers.errors["malformed"] >= 2)
         api.put(task("1"))
         await until(lambda: "1" in rig.board)
+
+
+@pytest.mark.parametrize("error", [Malformed("no JSON: 'hush'"), KeyError("hush")])
+async def test_what_a_source_was_told_in_confidence_is_not_repeated(error: Exception) -> None:
+    """An error is cleared before it is shown or logged, whoever made its words."""
+    api, stream = FakeApi(), io.StringIO()
+    api.tasks["1"] = error
+    with logging_to(stream, "info"):
+        async with polling(api) as rig:
+            await rig.poller.watch("static", ids("1"))
+            await until(lambda: rig.poller.last_error)
+            assert "<secret>" in rig.poller.last_error
+    assert "hush" not in rig.poller.last_error + stream.getvalue()
+    assert "<secret>" in stream.getvalue()
+
+
+async def test_a_lost_task_repeats_no_secret() -> None:
+    """What the API said of an id that it does not know is cleared as well."""
+    api, stream = FakeApi(), io.StringIO()
+    api.tasks["1"] = TaskNotFound("1", "not for hush")
+    with logging_to(stream, "info"):
+        async with polling(api, lost_after=0.0) as rig:
+            await rig.poller.watch("static", ids("1"))
+            await until(lambda: rig.counter("asynctask_lost_total", "s", "not_found"))
+    assert "not for <secret>" in stream.getvalue()
+    assert "hush" not in stream.getvalue()
 
 
 async def test_an_api_that_asks_to_wait_is_left_alone_for_that_long() -> None:
