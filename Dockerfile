@@ -11,9 +11,12 @@ RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem \
     /build/bin/pip install --quiet --require-hashes -r /src/requirements/build.txt \
     && /build/bin/pip --python /opt/asynctask-exporter/bin/python \
         install --quiet --require-hashes -r /src/requirements/runtime.txt
-COPY pyproject.toml README.md LICENSE /src/
+COPY pyproject.toml hatch_build.py README.md LICENSE /src/
 COPY exporter /src/exporter
-RUN /build/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir /dist /src \
+# What --version and the metrics tell: git is asked where there is a checkout, and here there is none.
+ARG REVISION=unknown
+RUN echo "${REVISION}" > /src/exporter/REVISION \
+    && /build/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir /dist /src \
     && /build/bin/pip --python /opt/asynctask-exporter/bin/python \
         install --quiet --no-index --no-deps --find-links /dist asynctask-exporter
 # What is installed there, asked of the environment itself; the tool that asks stays behind, too.

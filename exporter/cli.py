@@ -20,6 +20,7 @@ from exporter import __version__, config, log, pauses, watch
 from exporter.app import App, Flags, Front
 from exporter.config.units import parse_duration
 from exporter.errors import ConfigError, ExporterError
+from exporter.revision import revision
 from exporter.web.server import Address, parse_address
 
 NAME = "asynctask-exporter"
@@ -71,7 +72,7 @@ def version() -> str:
     """What ``--version`` prints."""
     return "\n".join(
         (
-            f"{NAME}, version {__version__}",
+            f"{NAME}, version {__version__} (revision: {revision()})",
             f"  python version:   {platform.python_version()}",
             f"  platform:         {platform.system().lower()}/{platform.machine()}",
         )
@@ -332,7 +333,7 @@ def _tell_valid(chosen: argparse.Namespace, configuration: config.Config, flags:
 
 def _announce(chosen: argparse.Namespace) -> None:
     logger = structlog.get_logger()
-    logger.info("Starting asynctask-exporter", version=__version__)
+    logger.info("Starting asynctask-exporter", version=__version__, revision=revision())
     logger.info("Build context", python=platform.python_version(), platform=platform.platform())
     logger.info("Loaded config file", file=str(chosen.config))
 

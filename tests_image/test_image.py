@@ -120,6 +120,7 @@ def test_command_serves_without_rights(running: Container) -> None:
     """As it is, on a read-only root and without capabilities, the command polls and is scraped."""
     metrics = running.wait_for('asynctask_source_up{api="pulp",source="nobody"} 0', "/metrics")
     assert f'version="{__version__}"' in metrics
+    assert 'revision="tested"' in metrics
     status = running.status()
     assert set(status["Uid"].split()) | set(status["Gid"].split()) == {"65534"}
     assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}

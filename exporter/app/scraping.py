@@ -11,6 +11,7 @@ from exporter.metrics.births import Births, Release, Scrape
 from exporter.metrics.exposition import Snapshot, families, render, restricted, snapshot
 from exporter.metrics.own import ExporterStats
 from exporter.metrics.tasks import TASK_STATUS, SourceTasks
+from exporter.revision import revision
 from exporter.store.entry import Entry, Key
 from exporter.store.ledger import Change, Ledger
 from exporter.web.views import Exposition, ScrapeRequest
@@ -21,7 +22,7 @@ class Scraping:
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         released, scrapers = ledger.scrapers()
-        self.numbers = ExporterStats()
+        self.numbers = ExporterStats(revision=revision())
         self._births = Births(clock.moment(), released, scrapers)
         self._ledger = ledger
         self._clock = clock

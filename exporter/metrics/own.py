@@ -137,7 +137,7 @@ class ExporterStats:
     """The numbers about the exporter."""
 
     revision: str = ""
-    """Where it was built from, if the packager told."""
+    """The commit that it was built from."""
     branch: str = ""
     reload_successful: bool = True
     reloaded_at: datetime | None = None

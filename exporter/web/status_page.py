@@ -9,6 +9,7 @@ from aiohttp import web
 
 import exporter
 from exporter.model import Status
+from exporter.revision import revision
 from exporter.web.page import Site
 from exporter.web.views import ExporterInfo, ReceiverInfo, Setup, SourceInfo, Tasks
 
@@ -54,6 +55,7 @@ _RECEIVER_COLUMNS = ("Receiver", "Sent", "Waiting", "Errors", "Dropped")
 
 def _facts(info: ExporterInfo, now: datetime) -> Iterable[tuple[str, str]]:
     yield "Version", exporter.__version__
+    yield "Revision", revision()
     yield "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     yield "Started", f"{_time(info.started_at)} ({_days(info.started_at, now)})"
     yield "Configuration loaded", _time(info.config_loaded_at)

@@ -1,6 +1,8 @@
 """The wheel and the sdist: complete, the same each time, and of use away from the source tree."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +24,8 @@ from tests.real.waiting import until
 ROOT = Path(__file__).parents[2]
 NOT_SHIPPED = {".gitignore", ".ci/run"}
 """What only the repository needs."""
+REVISION = "exporter/REVISION"
+"""What only a package has: the note of what it was built from."""
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
@@ -65,6 +69,19 @@ def dependencies() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
 
 
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The last commit of this tree, checked out elsewhere."""
+    run("git", "clone", "--quiet", "--no-hardlinks", ROOT, tmp_path / "checkout")
+    return tmp_path / "checkout"
+
+
+def noted(package: Path) -> str | None:
+    """The revision that a wheel notes, if it does."""
+    with ZipFile(package) as archive:
+        return archive.read(REVISION).decode() if REVISION in archive.namelist() else None
+
+
 @contextmanager
 def program(folder: Path, command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     """Run a program in a folder for as long as the block."""
@@ -92,7 +109,7 @@ def test_wheel_has_all_files_of_the_package(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         within = {name for name in archive.namelist() if ".dist-info/" not in name}
     files = (path for path in (ROOT / "exporter").rglob("*") if path.is_file() and path.suffix != ".pyc")
-    assert within == {str(path.relative_to(ROOT)) for path in files}
+    assert within == {str(path.relative_to(ROOT)) for path in files} | {REVISION}
     assert {"exporter/web/static/frame.html", "exporter/web/openapi.yaml", "exporter/py.typed"} <= within
 
 
@@ -111,7 +128,28 @@ def test_sdist_makes_the_same_wheel(wheel: Path, sdist: Path, tmp_path: Path) ->
     assert build("wheel", source, tmp_path / "dist").read_bytes() == wheel.read_bytes()
 
 
-def test_installed_program_tells_its_version(installed: Path, tmp_path: Path) -> None:
+def test_package_notes_its_commit(checkout: Path, tmp_path: Path) -> None:
+    """A wheel tells the commit that it was built from, and whether the tree was another."""
+    commit = run("git", "rev-parse", "HEAD", cwd=checkout).strip()
+    assert noted(build("wheel", checkout, tmp_path / "clean")) == f"{commit}\n"
+    (checkout / "exporter/new.py").touch()
+    assert noted(build("wheel", checkout, tmp_path / "changed")) == f"{commit}-modified\n"
+
+
+def test_package_that_was_told_its_revision_keeps_it(checkout: Path, tmp_path: Path) -> None:
+    """Where the note is in the tree, as in an image's build, git is not asked."""
+    (checkout / REVISION).write_text("tested\n")
+    assert noted(build("wheel", checkout, tmp_path / "dist")) == "tested\n"
+
+
+def test_package_without_a_repository_notes_nothing(checkout: Path, tmp_path: Path) -> None:
+    """What cannot be known is not told, though the tree be inside of another repository."""
+    run("git", "init", "--quiet", cwd=tmp_path)
+    shutil.rmtree(checkout / ".git")
+    assert noted(build("wheel", checkout, tmp_path / "dist")) is None
+
+
+def test_installed_program_tells_its_version(wheel: Path, installed: Path, tmp_path: Path) -> None:
     """Installed from the wheel, the program is another than that of the source tree, and runs."""
     done = subprocess.run(
         [installed / "asynctask-exporter", "--version"],
@@ -121,7 +159,10 @@ def test_installed_program_tells_its_version(installed: Path, tmp_path: Path) ->
         text=True,
         check=True,
     )
-    assert done.stdout.startswith(f"asynctask-exporter, version {__version__}")
+    told = noted(wheel) or ""
+    assert re.fullmatch(r"[0-9a-f]{40}(-modified)?\n", told)
+    first = f"asynctask-exporter, version {__version__} (revision: {told.strip()})"
+    assert done.stdout.splitlines()[0] == first
     where = [str(installed / "python"), "-c", "import exporter; print(exporter.__file__)"]
     found = subprocess.run(
         where, cwd=tmp_path, env=dependencies(), capture_output=True, text=True, check=True

@@ -38,6 +38,7 @@ NO_MESSAGES = frozenset(
         "the client went away",
         "the url",
         "tls_server_config: ...",
+        "version … (revision: …)",
     }
 )
 """Texts that tell an operator of no trouble: names, help, successes, parts of messages, words of others."""

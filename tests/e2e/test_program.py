@@ -66,7 +66,7 @@ async def test_the_version_goes_to_stdout() -> None:
     """As the version of Prometheus' programs does."""
     ended = await run("--version")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.splitlines()[0] == f"asynctask-exporter, version {__version__}"
+    assert ended.out.splitlines()[0] == f"asynctask-exporter, version {__version__} (revision: unknown)"
     assert ended.out.splitlines()[1].startswith("  python version: ")
 
 
