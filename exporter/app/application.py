@@ -124,6 +124,7 @@ class App:
 
     async def scrape(self, request: ScrapeRequest) -> Exposition:
         """Render the metrics."""
+        self._scraping.numbers.certificate_expires_at = self._front.certificate_expires_at
         return await self._scraping.scrape(request, list(self._sources.values()))
 
     def sources(self) -> Sequence[SourceInfo]:

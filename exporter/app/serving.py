@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Self
 
 import structlog
@@ -65,6 +66,11 @@ class Front:
     def warning(self) -> str:
         """What is no mistake in the web configuration, and will trouble those who connect; "" for nothing."""
         return self._live.warning if self._live else ""
+
+    @property
+    def certificate_expires_at(self) -> datetime | None:
+        """When the certificate that is served ends; None without one."""
+        return self._live.expires_at if self._live else None
 
     def announce(self, bound: Iterable[Address]) -> None:
         """Log where it listens and what holds there, in the words of Prometheus' exporter-toolkit."""

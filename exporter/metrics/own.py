@@ -142,6 +142,8 @@ class ExporterStats:
     reload_successful: bool = True
     reloaded_at: datetime | None = None
     """When the configuration in use was loaded."""
+    certificate_expires_at: datetime | None = None
+    """When the certificate that we serve with ends."""
     config_hash: int = 0
     """Of the configuration in use; fits into 48 bits, so that it is exact as a sample."""
     storage_errors: int = 0
@@ -284,6 +286,11 @@ def _reloaded_at(stats: ExporterStats) -> Iterator[Sample]:
         yield (), stats.reloaded_at.timestamp()
 
 
+def _certificate_expires_at(stats: ExporterStats) -> Iterator[Sample]:
+    if stats.certificate_expires_at is not None:
+        yield (), stats.certificate_expires_at.timestamp()
+
+
 def _single(number: Callable[[ExporterStats], float]) -> Callable[[ExporterStats], Iterator[Sample]]:
     """Tell one number that is always there."""
 
@@ -351,6 +358,13 @@ EXPORTER_METRICS: tuple[Metric[ExporterStats], ...] = (
         (),
         "Requests to the exporter that were answered with 500 because of a defect of its own.",
         _single(lambda stats: stats.requests_failed),
+    ),
+    Metric(
+        "asynctask_exporter_web_certificate_expiry_timestamp_seconds",
+        "gauge",
+        (),
+        "When the certificate that the exporter serves with expires.",
+        _certificate_expires_at,
     ),
     Metric(
         "asynctask_exporter_build_info",

@@ -25,6 +25,7 @@ class _Rules:
     settings: WebSettings
     context: ssl.SSLContext | None
     warning: str = ""
+    expires_at: datetime | None = None
 
 
 class LiveSettings:
@@ -68,6 +69,11 @@ class LiveSettings:
         """What those who connect will object to, though it was loaded; "" for nothing known."""
         return self._rules.warning
 
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the server's certificate ends; None without one, or if nobody knows."""
+        return self._rules.expires_at
+
     def warn(self) -> None:
         """Log that, if there is anything."""
         if self.warning:
@@ -110,10 +116,11 @@ class LiveSettings:
         self._stamps = stamps | _stamps(settings.tls.files)
         try:
             context = tls.build(settings.tls)
-            flaw = validity.flaw(settings.tls, self._now())
+            certificate = validity.of(settings.tls)
+            flaw = validity.flaw(certificate, settings.tls, self._now())
         except ConfigError as error:
             raise ConfigError([f"{self._path}: {mistake}" for mistake in error.mistakes]) from None
-        return _Rules(settings, context, f"{self._path}: {flaw}" if flaw else "")
+        return _Rules(settings, context, f"{self._path}: {flaw}" if flaw else "", certificate.end)
 
     def _check_tls(self, rules: _Rules) -> None:
         if (rules.context is None) != (self._rules.context is None):

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from exporter.web import tls
@@ -12,12 +13,20 @@ _NO_CHECK_TIME = 0x200000
 """``X509_V_FLAG_NO_CHECK_TIME`` of OpenSSL, X509_VERIFY_PARAM_set_flags(3); Python has no name for it."""
 
 
-def flaw(settings: TlsServerSettings, now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """From when until when a certificate is in force; None for what cannot be found out."""
+
+    begin: datetime | None = None
+    end: datetime | None = None
+
+
+def flaw(validity: Validity, settings: TlsServerSettings, now: datetime) -> str:
     """What is wrong with the certificate's time, with the file, the date and the cure; "" if nothing.
 
     What cannot be found out is not told: only who connects can judge the rest.
     """
-    begin, end = _in_force(settings)
+    begin, end = validity.begin, validity.end
     if end is not None and end < now:
         fault, cure = f"expired on {end:%Y-%m-%d %H:%M:%S} UTC", "renew it"
     elif begin is not None and begin > now:
@@ -28,15 +37,19 @@ def flaw(settings: TlsServerSettings, now: datetime) -> str:
     return f"tls_server_config: {where} {fault}, so that clients refuse it; {cure}"
 
 
-def _in_force(settings: TlsServerSettings) -> tuple[datetime | None, datetime | None]:
-    """From when until when."""
+def of(settings: TlsServerSettings) -> Validity:
+    """When the server's certificate is in force.
+
+    Raises:
+        ConfigError: it cannot be loaded.
+    """
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.identify(server, settings)
     try:
         shown = _shown(server, _trusting(settings)) or {}
     except ssl.SSLError:
-        return None, None
-    return _time(shown.get("notBefore")), _time(shown.get("notAfter"))
+        return Validity()
+    return Validity(_time(shown.get("notBefore")), _time(shown.get("notAfter")))
 
 
 def _trusting(settings: TlsServerSettings) -> ssl.SSLContext:

@@ -428,6 +428,12 @@ class TestOwn:
 
         assert values == names
 
+    def test_certificate(self) -> None:
+        """Without a certificate there is no end of one, rather than the year 1970."""
+        name = "asynctask_exporter_web_certificate_expiry_timestamp_seconds"
+        assert told(name, exporter=ExporterStats()) == ""
+        assert told(name, exporter=ExporterStats(certificate_expires_at=EPOCH)).startswith(f"{name} ")
+
     def test_exporter(self) -> None:
         """The exporter tells about its configuration and its database."""
         exporter = ExporterStats(

@@ -61,7 +61,8 @@ def everything() -> str:
     stats = SourceStats("epm", "epmware")
     stats.requested("get_status", "200", 0.1)
     stats.succeeded(NOW.wall)
-    exporter = ExporterStats(reloaded_at=NOW.wall, receivers={"webhook/events": ReceiverStats()})
+    receivers = {"webhook/events": ReceiverStats()}
+    exporter = ExporterStats(reloaded_at=NOW.wall, certificate_expires_at=NOW.wall, receivers=receivers)
     taken = snapshot([view], counted(), [stats], exporter, released=100, now=NOW)
     return b"".join(render(families(taken))[0]).decode()
 

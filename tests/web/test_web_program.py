@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import ssl
@@ -182,3 +183,29 @@ async def test_behind_systemd_with_tls_and_a_password(folder: Path) -> None:
     for secret in (PASSWORD, "hunter2", HASH, (folder / "server.key").read_text().splitlines()[1]):
         assert secret not in log
         assert secret.encode() not in arguments
+
+
+async def test_the_metrics_tell_when_the_certificate_expires(folder: Path) -> None:
+    """What is told is the end of the certificate that the scrape itself is shown, also after a renewal."""
+    (folder / "web.yml").write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}")
+    process = await start(*command(folder, "--web.listen-address=127.0.0.1:0"))
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        listening = await process.stdout.readuntil(b'msg="TLS is enabled." ')
+    port = re.findall(rb"127.0.0.1:(\d+)", listening)[-1].decode()
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    ends = []
+    for days in (2, 30):
+        signed(Pair(folder / "ca.pem", folder / "ca.key"), folder, "server", days=days)
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
+        ends.append(ssl.cert_time_to_seconds(writer.get_extra_info("peercert")["notAfter"]))
+        writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+        metrics = (await reader.read()).decode()
+        writer.close()
+        name = "asynctask_exporter_web_certificate_expiry_timestamp_seconds"
+        found = re.findall(rf"^{name} (.*)$", metrics, re.MULTILINE)
+        assert [float(value) for value in found] == ends[-1:]
+    process.terminate()
+    await process.communicate()
+    assert ends[1] - ends[0] > 27 * 86400
