@@ -1,6 +1,7 @@
 """The HTTP client block of Prometheus, as a source and an http_sd_config have it inline."""
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -77,6 +78,11 @@ class Header(Section):
 class HttpClient(Connection):
     """How to speak HTTP to a server."""
 
+    cures: ClassVar[Mapping[str, str]] = {
+        "bearer_token": "write authorization: {credentials: ...}",
+        "bearer_token_file": "write authorization: {credentials_file: ...}",
+    }
+
     basic_auth: BasicAuth | None = None
     """User name and password. Of this and the four that follow, one at the most."""
     authorization: Authorization | None = None
@@ -91,6 +97,8 @@ class HttpClient(Connection):
     """Headers to send with each request, by name."""
     follow_redirects: bool = True
     """Whether to follow redirects. Credentials are never sent to another host."""
+    enable_http2: bool = False
+    """Accepted, for Prometheus has it; HTTP/2 is not spoken either way."""
 
     @model_validator(mode="after")
     def _check_client(self) -> Self:

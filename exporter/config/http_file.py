@@ -11,17 +11,10 @@ from exporter.config.section_file import read_section
 from exporter.http.settings import HttpSettings
 
 
-class HttpFile(HttpClient):
-    """The HTTP client block of Prometheus, as a file of its own."""
-
-    enable_http2: bool = True
-    """Accepted, so that files can be shared; HTTP/2 is not spoken."""
-
-
 def load_http(path: Path) -> HttpSettings:
     """Read the file at *path*, for a client whose address is yet to be told.
 
     Raises:
         ConfigError: it cannot be read, or has mistakes; one line each, with the file's name.
     """
-    return read_section(path, HttpFile, "basic_auth: ...").client_settings("")
+    return read_section(path, HttpClient, "basic_auth: ...").client_settings("")

@@ -62,10 +62,14 @@ def _text(detail: Mapping[str, Any], model: type[Section]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         *section, key = detail["loc"]
-        return f"unknown key{hint(str(key), _section_at(model, section).model_fields)}"
+        return f"unknown key{_cure(str(key), _section_at(model, section))}"
     if kind == "value_error":
         return str(context["error"])
     return _WORDS[kind].format(**context) if kind in _WORDS else str(detail["msg"])
+
+
+def _cure(key: str, section: type[Section]) -> str:
+    return f"; {section.cures[key]}" if key in section.cures else hint(key, section.model_fields)
 
 
 def _section_at(model: type[Section], location: Iterable[str | int]) -> type[Section]:

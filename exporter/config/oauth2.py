@@ -1,6 +1,7 @@
 """A token from an OAuth 2.0 server, by the client credentials grant."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -9,6 +10,10 @@ from exporter.config.section import mistakes_at
 from exporter.config.values import FilePath, Many, SecretText, TokenUrl
 from exporter.http import settings
 
+_JWT_BEARER = (
+    *("client_certificate_key", "client_certificate_key_file", "client_certificate_key_id"),
+    *("signature_algorithm", "iss", "claims"),
+)
 _OURS = {"scope": "scopes", "client_id": "client_id", "client_secret": "client_secret"}
 
 
@@ -17,6 +22,11 @@ class OAuth2(Connection):
 
     It is fetched when it is first needed, and again before it ends and when it is refused.
     """
+
+    cures: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(_JWT_BEARER, "there is no grant but client_credentials"),
+        "audience": "write endpoint_params: {audience: ...}",
+    }
 
     client_id: str = Field(min_length=1)
     """The client's id."""
@@ -28,6 +38,8 @@ class OAuth2(Connection):
     """What the token is to be good for."""
     token_url: TokenUrl = Field(repr=False)
     """Where tokens are issued."""
+    grant_type: Literal["client_credentials"] = "client_credentials"
+    """How tokens are asked for: there is no other way."""
     endpoint_params: dict[str, str] = Field(default={})
     """Further parameters of the request for a token, such as `audience`. They are shown as they are."""
 

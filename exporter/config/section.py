@@ -1,6 +1,7 @@
 """The base of every section of the configuration: strict, unchangeable, and silent about its values."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -8,6 +9,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 class Section(BaseModel):
     """A mapping of the YAML file with known keys only."""
+
+    cures: ClassVar[Mapping[str, str]] = {}
+    """What to do about keys that Prometheus takes in such a section, and we do not."""
 
     model_config = ConfigDict(
         extra="forbid",

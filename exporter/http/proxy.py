@@ -9,6 +9,9 @@ from yarl import URL
 from exporter.errors import ConfigError
 from exporter.http.settings import HttpSettings
 
+_SCHEMES = {"http", "https"}
+_LOOPBACK = "localhost,127.0.0.0/8,::1"
+
 
 def choose(settings: HttpSettings, url: URL, environ: Mapping[str, str]) -> URL | None:
     """The proxy on the way to *url*, if any, with the user and password that it is to be told.
@@ -17,15 +20,18 @@ def choose(settings: HttpSettings, url: URL, environ: Mapping[str, str]) -> URL 
         ConfigError: the proxy's URL is none.
     """
     if settings.proxy_url is not None:
-        found, without = settings.proxy_url.reveal(), settings.no_proxy or ""
+        name, found = "proxy_url", settings.proxy_url.reveal()
+        # As in Go: a proxy without exceptions is gone through to this machine as well.
+        without = f"{settings.no_proxy},{_LOOPBACK}" if settings.no_proxy else ""
     elif settings.proxy_from_environment:
-        found = _variable(environ, f"{url.scheme}_proxy")
-        without = _variable(environ, "no_proxy") + ",localhost,127.0.0.0/8,::1"
+        name = f"{url.scheme.upper()}_PROXY"
+        found = _variable(environ, name)
+        without = f"{_variable(environ, 'NO_PROXY')},{_LOOPBACK}"
     else:
         return None
     if not found or _is_exempt(url.host or "", url.port or 0, without):
         return None
-    return _parse(found)
+    return _parse(found, name)
 
 
 def tunnel_headers(settings: HttpSettings) -> CIMultiDict[str] | None:
@@ -35,14 +41,18 @@ def tunnel_headers(settings: HttpSettings) -> CIMultiDict[str] | None:
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
-    return environ.get(name.upper()) or environ.get(name, "")
+    return environ.get(name) or environ.get(name.lower(), "")
 
 
-def _parse(text: str) -> URL:
+def _parse(text: str, name: str) -> URL:
+    """Read the URL; *name* is where it stands."""
     try:
-        return URL(text if "://" in text else f"http://{text}")
+        found = URL(text if "://" in text else f"http://{text}")
     except ValueError:
-        raise ConfigError(["proxy_url: is not a URL such as http://proxy.example.com:3128"]) from None
+        found = URL()
+    if found.scheme not in _SCHEMES or not found.host:
+        raise ConfigError([f"{name}: is not an HTTP proxy's URL such as http://proxy.example.com:3128"])
+    return found
 
 
 def _is_exempt(host: str, port: int, no_proxy: str) -> bool:

@@ -113,10 +113,13 @@ def test_no_date_breaks_the_reader(text: str) -> None:
         ("10.0.0.0/8", "a.example", False),
         ("10.1.2.3", "10.1.2.3", True),
         ("fd00::/8", "[fd00::1]", True),
+        ("", "localhost", False),
+        ("b.example", "localhost", True),
+        ("b.example", "127.0.0.9", True),
     ],
 )
 def test_no_proxy_is_read_as_prometheus_reads_it(no_proxy: str, host: str, exempt: bool) -> None:  # noqa: FBT001 - an expected value
-    """Hosts, domains, ports and networks are exempt from the proxy."""
+    """Hosts, domains, ports and networks are exempt from the proxy; if there are any, loopback is, too."""
     settings = HttpSettings(url="", proxy_url=Secret("http://p:3128"), no_proxy=no_proxy)
     chosen = proxy.choose(settings, URL(f"https://{host}:8443"), {})
     assert (chosen is None) == exempt
@@ -138,6 +141,15 @@ def test_the_proxy_of_the_environment(url: str, environ: dict[str, str], chosen:
     """The variable of the URL's scheme is the proxy; loopback needs none."""
     found = proxy.choose(HttpSettings(url="", proxy_from_environment=True), URL(url), environ)
     assert found == (chosen and URL(chosen))
+
+
+@pytest.mark.parametrize("url", ["socks5://me:hush@p:1", "http://", "http://p:99999"])
+def test_what_is_no_http_proxy_is_told(url: str) -> None:
+    """A proxy of another kind would be spoken to in vain; its password is not repeated."""
+    settings = HttpSettings(url="", proxy_from_environment=True)
+    with pytest.raises(ConfigError, match=r"^HTTPS_PROXY: is not an HTTP proxy's URL") as told:
+        proxy.choose(settings, URL("https://a.example"), {"https_proxy": url})
+    assert "hush" not in str(told.value)
 
 
 def test_the_environment_is_not_looked_at_unless_asked() -> None:

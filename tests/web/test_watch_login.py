@@ -226,5 +226,5 @@ def test_a_file_that_is_missing_is_one_line(tmp_path: Path) -> None:
 
 def test_a_file_of_promtool_s_may_speak_of_http2(tmp_path: Path) -> None:
     """A key that means nothing here does not keep files from being shared."""
-    both = written(tmp_path, "enable_http2: false\nbasic_auth: {username: ada, password: s}")
+    both = written(tmp_path, "enable_http2: true\nbasic_auth: {username: ada, password: s}")
     assert load_http(both).basic_auth is not None
