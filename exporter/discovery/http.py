@@ -77,6 +77,9 @@ class HttpDiscovery:
             raise DiscoveryError(f"HTTP {answer.status} instead of {_OK}")
         # Prometheus insists on application/json; we read what is JSON.
         data = answer.json()
-        ids = read_groups(data)
+        try:
+            ids = read_groups(data)
+        except DiscoveryError as error:  # Its words may be the server's, which may repeat what it was told.
+            raise DiscoveryError(answer.hide(str(error))) from None
         self._report.succeeded(self._place, data)
         return ids

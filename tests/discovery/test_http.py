@@ -45,7 +45,7 @@ class FakeHttp:
 
 def ok(body: bytes) -> Answer:
     """A good answer."""
-    return Answer(200, {}, body)
+    return Answer(200, {}, body, hide=lambda words: words.replace("hush", "<secret>"))
 
 
 def discovery(http: FakeHttp, loop: Loop, failures: Failures) -> HttpDiscovery:
@@ -71,6 +71,7 @@ async def test_it_asks_as_prometheus_does(loop: Loop, failures: Failures) -> Non
         (ok(b"<html>"), "expected JSON, got '<html>'"),
         (ok(b'{"targets": []}'), "must be a list of groups such as"),
         (ok(b'[{"targets": [""]}]'), "[0].targets[0]: a task id is empty"),
+        (ok(b'[{"not hush": 1}]'), "[0]: unknown key 'not <secret>'"),
     ],
 )
 async def test_a_failure_keeps_the_last_ids(
