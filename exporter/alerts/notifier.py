@@ -1,10 +1,11 @@
 """All notifications together: every receiver at its own pace, and what they share kept within its limit."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from exporter.store import alerting, outbox
 from exporter.store.alert import Alert
 from exporter.store.patience import insist
 
+T = TypeVar("T")
 TRIM_SECONDS = 5.0
 GRACE_SECONDS = 2.0
 """What a receiver that is replaced has to get the answer to what it sent, so that this is not sent again."""
@@ -122,6 +124,9 @@ class Notifier:
             dropped = await self._admit_in_turn(after, leaving)
             if keeper.NAME in leaving:
                 dropped[keeper.NAME] += self._registry.clear()
+            elif keeper.NAME in ending:
+                # What it was storing when it was waited for no more is in the database alone.
+                await self._insist(self._registry.load)
             self._places, self._told = after, prepared.told
             for name in after.keys() - (before.keys() - ending.keys()):
                 self._start(name)
@@ -178,10 +183,10 @@ class Notifier:
     ) -> dict[str, int]:
         """Let exactly these be told; return how much is dropped. A database that fails is asked again."""
         work = partial(_admit, wanted=readers(after), leaving=readers(leaving))
-        return await insist(
-            partial(self._ledger.transact, work),
-            partial(self._log.error, "The outbox cannot be written, will retry"),
-        )
+        return await self._insist(partial(self._ledger.transact, work))
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        return await insist(ask, partial(self._log.error, "The outbox cannot be written, will retry"))
 
     async def _trim_on(self) -> None:
         while True:

@@ -38,8 +38,9 @@ class Registry:
         self._listeners.append(listener)
 
     async def load(self) -> None:
-        """Go on where an earlier process stopped."""
-        self._alerts = {alert.event: alert for alert in await self._database.transact(alerting.read)}
+        """Go on from what is in the database."""
+        async with self._lock:
+            self._alerts = {alert.event: alert for alert in await self._database.transact(alerting.read)}
 
     def clear(self) -> int:
         """Forget all alerts, which the database has forgotten already; return how many nobody was told."""

@@ -15,6 +15,7 @@ from typing import Any, Self, TextIO
 from aiohttp import web
 
 from exporter import log
+from exporter.alerts import places
 from exporter.alerts.notifier import Notifier
 from exporter.alerts.places import Told
 from exporter.alerts.settings import AlertmanagerSettings, AlertSettings, Origin, WebhookSettings
@@ -138,15 +139,19 @@ async def running(
     settings: AlertSettings | None = None,
     origins: dict[str, Origin] | None = None,
     clock: Clock | None = None,
+    through: Callable[[Ledger], places.Ledger] = lambda ledger: ledger,
 ) -> AsyncIterator[Running]:
-    """A ledger and a notifier, until the block ends; on the same path the next goes on."""
+    """A ledger and a notifier, until the block ends; on the same path the next goes on.
+
+    The notifier reaches the ledger *through* what a test puts between them.
+    """
     clock = clock or FakeClock()
     ledger = Ledger.open(LedgerSettings(path=path, backoff=QUICK), clock)
     ledger.declare("epm", ["import"])
     stats: defaultdict[str, ReceiverStats] = defaultdict(ReceiverStats)
     notifier = Notifier(
         told(*receivers, settings=settings),
-        ledger,
+        through(ledger),
         (ORIGINS if origins is None else origins).get,
         observers=stats,
         clock=clock,

@@ -1,20 +1,42 @@
 """Receivers come, change and go: nothing that waits is lost or told twice, and the others notice nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
 from exporter.alerts.settings import AlertmanagerSettings, AlertSettings, WebhookSettings
 from exporter.model import Status
-from tests.alerts.given import QUICK, Receiver, Running, alertmanager, running, told, until, webhook
+from exporter.store.ledger import Ledger
+from tests.alerts.given import ORIGINS, QUICK, Receiver, Running, alertmanager, running, told, until, webhook
 
+T = TypeVar("T")
 E, S = Status.ERROR, Status.SUCCESS
 NAME = "webhook/events"
 NOWHERE = "http://127.0.0.1:1"
+
+
+class Dawdler:
+    """A ledger on a slow disk: it has stored what it was given, and does not say so while it is held up."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.totals, self.on_news = ledger.totals, ledger.on_news
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.held_up = 0
+        self._ledger = ledger
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do the work, and answer when there is time."""
+        done = await self._ledger.transact(work)
+        self.held_up += not self.go_on.is_set()
+        await self.go_on.wait()
+        return done
 
 
 async def change(
@@ -118,6 +140,33 @@ async def test_alerts_keep_their_labels_and_their_start(tmp_path: Path) -> None:
         await until(lambda: len(new.taken) > 1)
         assert new.taken[1].json[0]["labels"]["cluster"] == "west"
         assert len(old.taken) == 1
+
+
+async def test_an_alert_that_is_being_stored_while_its_keeper_is_replaced_is_told(tmp_path: Path) -> None:
+    """A slow disk is not waited for: the alert is in the database by then, and its news is read no more."""
+    between: list[Dawdler] = []
+
+    def slowly(ledger: Ledger) -> Dawdler:
+        between.append(Dawdler(ledger))
+        return between[0]
+
+    async def log(_: str) -> str:
+        """Be asked for a log, which is between reading the news and storing the alert."""
+        between[0].go_on.clear()
+        return "all is lost"
+
+    origins = {"epm": replace(ORIGINS["epm"], fetch_log=log)}
+    async with Receiver() as receiver:
+        async with running(tmp_path, alertmanager(receiver.url), origins=origins, through=slowly) as run:
+            await run.end(E, "1")
+            await until(lambda: between[0].held_up)
+            relabelled = AlertSettings(backoff=QUICK, labels={"cluster": "west"})
+            changing = asyncio.create_task(change(run, alertmanager(receiver.url), settings=relabelled))
+            await until(lambda: between[0].held_up > 1)  # Two seconds later: the keeper was given up.
+            between[0].go_on.set()
+            await changing
+            await until(lambda: receiver.taken)
+        assert [alert["labels"]["task_id"] for asked in receiver.taken for alert in asked.json] == ["1"]
 
 
 async def test_a_further_alertmanager_disturbs_no_other(tmp_path: Path) -> None:
