@@ -1,15 +1,16 @@
 """The way of a task from an answer to the board and into the ledger."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+from types import NoneType
 
 import structlog
 
 from exporter.clock import Clock
 from exporter.errors import Malformed
-from exporter.model import Status, Task, Transition, WatchedId
+from exporter.model import Status, Subtask, Task, Transition, WatchedId
 from exporter.store.board import Board
 from exporter.store.entry import Sighting
 from exporter.store.ledger import Change, Ledger
@@ -17,20 +18,30 @@ from exporter.store.patience import insist
 
 _MOST_WORDS = 100
 _TIMES = ("created_at", "ready_at", "started_at", "finished_at", "updated_at")
+_TEXTS = ("id", "word", "operation", "name", "message", "error_code", "detail", "parent_id", "run")
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "status": (Status,),
+    "progress": (float, int, NoneType),
+    "duration": (timedelta, NoneType),
+    "processed": (int, NoneType),
+    "expected": (int, NoneType),
+    "subtasks": (tuple,),
+    **dict.fromkeys(_TEXTS, (str,)),
+    **dict.fromkeys(_TIMES, (datetime, NoneType)),
+}
+"""What each field of a task is, for API modules of others are not always looked at by mypy."""
 
 
 def checked(task: object) -> Task:
     """See that a task is what an API module may tell; text that no database takes is made fit for one.
 
     Raises:
-        Malformed: it is no task, or has a time without a zone, which compares with no other.
+        Malformed: it is no task, has something else in it than a task has, or a time without a zone, which
+            compares with no other.
     """
-    if not isinstance(task, Task) or not isinstance(task.status, Status):
-        raise Malformed(f"the API module told no task with a status, but {type(task).__name__}")
-    for name in _TIMES:
-        time = getattr(task, name)
-        if time is not None and time.utcoffset() is None:
-            raise Malformed(f"the API module told {name} of task {task.id!r} without a time zone")
+    if not isinstance(task, Task):
+        raise Malformed(f"the API module told no task, but {type(task).__name__}")
+    _check_fields(task)
     try:
         f"{task.id}{task.operation}{task.run}".encode()
     except UnicodeEncodeError:
@@ -38,6 +49,19 @@ def checked(task: object) -> Task:
             task, id=_storable(task.id), operation=_storable(task.operation), run=_storable(task.run)
         )
     return task
+
+
+def _check_fields(task: Task) -> None:
+    for name, kinds in _KINDS.items():
+        if not isinstance(told := getattr(task, name), kinds):
+            raise Malformed(f"the API module told {name} of task {task.id!r} as {type(told).__name__}")
+    parts: Sequence[object] = task.subtasks
+    if not all(isinstance(part, Subtask) and isinstance(part.status, Status) for part in parts):
+        raise Malformed(f"the API module told parts of task {task.id!r} that are no subtasks with a status")
+    for name in _TIMES:
+        time = getattr(task, name)
+        if time is not None and time.utcoffset() is None:
+            raise Malformed(f"the API module told {name} of task {task.id!r} without a time zone")
 
 
 class Intake:

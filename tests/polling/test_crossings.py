@@ -1,8 +1,11 @@
 """What comes late, twice or in between costs no end: ids that come and go, and what API modules get wrong."""
 
 import asyncio
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,12 +14,14 @@ from exporter.clock import Moment, SystemClock
 from exporter.errors import ConnectFailed
 from exporter.model import Status, Task, WatchedId
 from exporter.store.ledger import LedgerSettings
+from exporter.store.entry import BoardRules, OperationRule
 from exporter.store.totals import DISCOVERED
 from tests.polling.harness import FakeApi, JumpyClock, ListingApi, polling, until
 from tests.store.given import full_disk, until_failed
 
 HOUR = timedelta(hours=1)
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - the mistake that is tested
+NAMED = BoardRules(operation_rules=(OperationRule(match=re.compile("x"), operation="y"),))
 
 
 class SkippingClock(SystemClock):
@@ -69,6 +74,11 @@ async def test_whoever_gave_up_a_registration_may_try_it_again(tmp_path: Path) -
         with full_disk():
             given_up = asyncio.create_task(rig.poller.register(ids("1")))
             await until_failed(rig.ledger)
+def broken(field: str) -> Task:
+    """A task as no module that mypy has seen tells it."""
+    return replace(task("1"), **{field: b"?"})  # type: ignore[arg-type]
+
+
             given_up.cancel()
             await asyncio.wait([given_up])
         await rig.poller.register(ids("1"))
@@ -194,10 +204,18 @@ async def test_an_id_taken_off_while_it_is_asked_for_is_not_asked_for_again(
 
 
 @pytest.mark.parametrize(
-    "told", [None, {"status": "error"}, task("1", started_at=NAIVE), failed("1", finished_at=NAIVE)]
+    "told",
+    [
+        None,
+        {"status": "error"},
+        task("1", started_at=NAIVE),
+        failed("1", finished_at=NAIVE),
+        task("1", subtasks=("part",)),
+        *map(broken, ("name", "status", "progress", "duration", "subtasks")),
+    ],
 )
 async def test_an_api_module_that_tells_nonsense_ends_no_loop(told: object) -> None:
-    """What is no task, or has a time without a zone, is malformed; the other tasks are polled on."""
+    """What is no task, or no whole one, is malformed; the other tasks are polled on."""
     api = Careless(told)
     api.put(task("2"))
     async with polling(api) as rig:
@@ -207,12 +225,13 @@ async def test_an_api_module_that_tells_nonsense_ends_no_loop(told: object) -> N
         await until(lambda: api.asked["2"] >= polls + 5)
 
 
-async def test_a_listing_with_nonsense_in_it_hides_no_end_for_good() -> None:
+@pytest.mark.parametrize("nonsense", [{"finished_at": NAIVE}, {"name": None}])
+async def test_a_listing_with_nonsense_in_it_hides_no_end_for_good(nonsense: dict[str, Any]) -> None:
     """What it told beside the nonsense is counted from the next listing that is well."""
     api = ListingApi()
     async with polling(api) as rig:
         await until(lambda: rig.numbers.successes >= 2)
-        api.put(failed("good"), failed("bad", finished_at=NAIVE))
+        api.put(failed("good"), replace(failed("bad"), **nonsense))
         await until(lambda: rig.numbers.errors["malformed"] >= 2)
         del api.tasks["bad"]
         await until(lambda: rig.finished("error") == 1)
@@ -226,3 +245,5 @@ async def test_text_that_no_database_takes_costs_no_end(tmp_path: Path) -> None:
         api.put(failed("good"), failed("bad\ud800", operation="x\ud800", run="\ud800"))
         await until(lambda: rig.finished("error") == 1)
         await until(lambda: rig.finished("error", "x?") == 1)
+        rig.board.rules = NAMED
+        rig.board.rules = NAMED
