@@ -65,7 +65,7 @@ class Scraping:
         if scrape.member is not None or not self._births.has_scrapers:
             for tasks, keys in zip(taken.tasks, ended, strict=True):
                 tasks.view.board.show(_shown(tasks, keys), now)
-        if release is not None:
+        if release is not None and not self._ledger.is_full:  # The next scrape brings as much again.
             self._store(release)
 
     def _store(self, release: Release) -> None:

@@ -8,8 +8,8 @@ from random import Random
 import structlog
 
 from exporter.apis.base import Lists, TaskApi
-from exporter.clock import Clock
-from exporter.errors import ExporterError, Malformed, SourceError, TaskNotFound
+from exporter.clock import Clock, Moment
+from exporter.errors import ExporterError, Malformed, SourceError, StorageError, TaskNotFound
 from exporter.model import Status, Task, WatchedId
 from exporter.polling.intake import Intake, checked
 from exporter.polling.listing import Lister
@@ -112,7 +112,10 @@ class Poller:
             TooManyWatched: there is no room for them; none of them is taken.
         """
         unseen = [one for one in ids if one.id not in self._watchlist and one.id not in self.board]
+            StorageError: too much waits to be stored already; none of them is taken.
         counted = await self._intake.counted([one.id for one in unseen])
+        if self._ledger.is_full:  # Whoever tries again and again must not fill the memory.
+            raise StorageError("too much waits to be stored, nothing more is asked for")
         new = [one for one in unseen if one.id not in counted]
         if self.watched + len(new) > self.settings.max_watched:
             raise TooManyWatched(

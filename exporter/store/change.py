@@ -26,7 +26,8 @@ class LedgerSettings:
     backoff: tuple[float, float] = (0.5, 30.0)
     """Seconds between attempts to store what could not be stored: the first, and the longest."""
     room: int = 50_000
-    """How many transitions and rows of the board, some kB each, may wait to be stored before polls wait."""
+    """How many transitions, rows of the board and the like, some kB each, may wait to be stored before those
+    who bring more of them wait as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,20 @@ class Change:
     scrapers: Sequence[Scraper] = ()
     released: int | None = None
     """The highest birth whose series may show its count."""
+
+    @property
+    def size(self) -> int:
+        """How much is to be stored with it: itself, and what it holds."""
+        parts = (
+            self.transitions,
+            self.entries,
+            self.removed,
+            self.lost,
+            self.watch,
+            self.unwatch,
+            self.scrapers,
+        )
+        return 1 + sum(map(len, parts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

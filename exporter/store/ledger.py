@@ -3,7 +3,8 @@
 Changes are queued and committed in groups by one writer thread: whatever came while a group was
 being committed makes up the next one. The totals move on the event loop after the commit, so that
 the metrics show nothing that is not stored. What cannot be stored now is kept in order and tried
-again; the loop never waits for it. Only when much has come together do polls wait for `Ledger.has_room`.
+again; the loop never waits for it. Only when much has come together do polls wait for `Ledger.has_room`, and
+whoever can come again later is told that the ledger `is_full`.
 """
 
 import asyncio
@@ -57,6 +58,9 @@ class Ledger:
         self._clock = clock
         self._released, self._scrapers = storage.released, dict(storage.scrapers)
         self._queue: deque[Queued] = deque()
+        self._waiting = 0
+        """The sizes of what is in the queue."""
+        self._overflow_told = False
         self._group = _GROUP
         self._trouble = ""
         self._failures = 0
@@ -140,16 +144,24 @@ class Ledger:
             self._refuse([(change, stored)], StorageError("the ledger is closed"))
             return stored
         self._queue.append((change, stored))
+        self._waiting += change.size
+        if self._waiting >= self._settings.room:
+            self._room.clear()
         self._wake.set()
         return stored
 
     async def has_room(self) -> None:
-        """Wait while nothing can be stored and too much waits for it already.
+        """Wait while too much waits to be stored already.
 
         Whoever asks for news waits here first: memory is finite, and what is not asked for now is told later.
         News that is here already may be recorded at any time.
         """
         await self._room.wait()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether too much waits to be stored already; whoever can come again later is not to bring more."""
+        return not self._room.is_set()
 
     async def counted(self, source: str, ids: Collection[str]) -> dict[str, set[str]]:
         """Look up the runs of these ids that ended and are in the ledger, or on their way into it.
@@ -251,7 +263,7 @@ class Ledger:
             except StorageError as error:
                 if self._closing.is_set():
                     return
-                self._take_stock()
+                self._tell_overflow()
                 await self._back_off(error)
             else:
                 self._committed(group, delta)
@@ -272,10 +284,9 @@ class Ledger:
         if self._trouble:
             _log.info("the ledger is written again", pending=self.pending)
         self._trouble, self._failures = "", 0
-        self._room.set()
         self._group = min(self._group * 2, _GROUP)
         for change, stored in group:
-            self._queue.popleft()
+            self._let_go()
             for scraper in change.scrapers:
                 self._scrapers[scraper.key] = scraper
             if change.released is not None:
@@ -294,14 +305,20 @@ class Ledger:
         self.errors += 1
         _log.error("a change cannot be stored and is dropped", error=str(error), tasks=_tasks_in(group[0][0]))
         self._refuse(group, error)
-        self._queue.popleft()
-        self._room.set()
+        self._let_go()
 
-    def _take_stock(self) -> None:
-        """Let polls wait, too, if there is no room for more."""
-        waiting = sum(len(change.transitions) + len(change.entries) for change, _ in self._queue)
-        if waiting >= self._settings.room and self._room.is_set():
-            self._room.clear()
+    def _let_go(self) -> None:
+        """Take the first change off the queue."""
+        change, _ = self._queue.popleft()
+        self._waiting -= change.size
+        if self._waiting < self._settings.room:
+            self._room.set()
+            self._overflow_told = False
+
+    def _tell_overflow(self) -> None:
+        """Log that polls wait, too; while commits succeed they wait for a moment only."""
+        if self.is_full and not self._overflow_told:
+            self._overflow_told = True
             _log.error("too much waits to be stored, nothing more is asked for", pending=self.pending)
 
     async def _back_off(self, error: StorageError) -> None:

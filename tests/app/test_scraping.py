@@ -1,4 +1,6 @@
-"""What a Prometheus is shown that asks for some of the metrics only, with ``?name[]=``."""
+"""What a Prometheus is shown that asks for some metrics only, with ``?name[]=``, and what is noted of it."""
+
+from pathlib import Path
 
 from exporter.app.scraping import Scraping
 from exporter.app.sources import Sources
@@ -9,7 +11,7 @@ from exporter.store.ledger import Change, Ledger
 from exporter.store.totals import FINISHED
 from exporter.web.views import ScrapeRequest
 from tests.app.conftest import configured, source
-from tests.store.given import FakeClock, settings, transition
+from tests.store.given import FakeClock, full_disk, settings, transition, until_failed
 
 
 class Wire:
@@ -26,9 +28,9 @@ class Wire:
 class World:
     """One source, its ledger, and a Prometheus that opens a connection for each scrape."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None = None, room: int = 1000) -> None:
         clock = FakeClock()
-        self.ledger = Ledger.open(settings(None), clock)
+        self.ledger = Ledger.open(settings(path, room=room), clock)
         self.sources = Sources(configured(source("a")), self.ledger, clock)
         self.scraping = Scraping(self.ledger, clock)
 
@@ -45,8 +47,9 @@ class World:
             ScrapeRequest(caller=caller, accept="", names=names), list(self.sources.values())
         )
         exposition.delivered()
-        await self.ledger.record(Change())
         wire.closed = True
+        if not self.ledger.errors:
+            await self.ledger.record(Change())
         wanted = f'{FINISHED}{{operation="{operation}",source="a",status="error"}} '
         lines = b"".join(exposition.pieces).decode().splitlines()
         return "".join(line.removeprefix(wanted) for line in lines if line.startswith(wanted))
@@ -70,5 +73,22 @@ async def test_the_zeros_of_some_metrics_are_not_taken_for_those_of_all() -> Non
     await world.fail("import")
     assert await world.failures("import", TASK_STATUS) == ""
     assert await world.failures("import") == "0.0"
+    assert await world.failures("import") == "1.0"
+    await world.ledger.close()
+
+
+async def test_scrapes_do_not_fill_the_memory_while_nothing_can_be_stored(tmp_path: Path) -> None:
+    """Beyond the room that there is, what is noted of a scrape is left to the one after it."""
+    world = World(tmp_path, room=20)
+    await world.ledger.start()
+    await world.fail("import")
+    assert await world.failures("import") == "0.0"
+    with full_disk():
+        world.ledger.record(Change(transitions=[transition(Status.SUCCESS, task_id="2", source="a")]))
+        await until_failed(world.ledger)
+        for _ in range(100):
+            await world.failures("import")
+        assert world.ledger.pending < 20
+    await world.ledger.record(Change())
     assert await world.failures("import") == "1.0"
     await world.ledger.close()

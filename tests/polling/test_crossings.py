@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.clock import Moment, SystemClock
-from exporter.errors import ConnectFailed
+from exporter.errors import ConnectFailed, Rejected, StorageError
 from exporter.model import Status, Task, WatchedId
 from exporter.store.ledger import LedgerSettings
 from exporter.store.entry import BoardRules, OperationRule
@@ -128,6 +128,21 @@ async def test_history_that_is_registered_is_counted_whatever_is_listed_meanwhil
     api = ListingApi()
     api.put(failed("old", finished_at=datetime.now(UTC) - HOUR))
     async with polling(api) as rig:
+async def test_who_registers_while_too_much_waits_to_be_stored_is_refused(tmp_path: Path) -> None:
+    """At once, and without a trace, for who is told to try again does so; what came before is stored."""
+    settings = LedgerSettings(path=tmp_path, backoff=(0.01, 0.02), room=20)
+    async with polling(FakeApi(), settings) as rig:
+        with full_disk():
+            early = asyncio.create_task(rig.poller.register(ids(*map(str, range(20)))))
+            await until(lambda: rig.ledger.is_full)
+            for _ in range(100):
+                with pytest.raises(StorageError, match="too much"):
+                    await rig.poller.register(ids("late"))
+            assert rig.ledger.pending == 1
+        assert len(await early) == 20
+        assert await rig.poller.register(ids("late")) == ["late"]
+
+
         await until(lambda: len(api.since) >= 3)
         assert rig.finished("error") == 0
         api.gate.clear()
