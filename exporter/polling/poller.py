@@ -70,6 +70,8 @@ class Poller:
         self._schedule = Schedule()
         self._in_flight: set[str] = set()
         self._unknown_since: dict[str, float] = {}
+        self._spelled: dict[str, str] = {}
+        """What the API calls an unfinished task that was asked for by another spelling of its id."""
         self._failing_since = 0.0
         self._troubles = Troubles()
         self._rest = Rest(clock, Bounds(least=settings.bounds.least, most=settings.max_backoff))
@@ -110,12 +112,12 @@ class Poller:
 
         Raises:
             TooManyWatched: there is no room for them; none of them is taken.
-        """
-        unseen = [one for one in ids if one.id not in self._watchlist and one.id not in self.board]
             StorageError: too much waits to be stored already; none of them is taken.
-        counted = await self._intake.counted([one.id for one in unseen])
+        """
         if self._ledger.is_full:  # Whoever tries again and again must not fill the memory.
             raise StorageError("too much waits to be stored, nothing more is asked for")
+        unseen = [one for one in ids if one.id not in self._watchlist and one.id not in self.board]
+        counted = await self._intake.counted([one.id for one in unseen])
         new = [one for one in unseen if one.id not in counted]
         if self.watched + len(new) > self.settings.max_watched:
             raise TooManyWatched(
@@ -151,9 +153,12 @@ class Poller:
 
     def _stop(self, task_id: str) -> None:
         """Nobody asks for this id any more; one that is listed anyway stays."""
-        if self._lister is None or task_id not in self._lister.covered:
-            self._forget(task_id)
-            self.board.drop(task_id)
+        spelled = self._spelled.get(task_id, task_id)
+        self._forget(task_id)
+        if spelled in self._watchlist or (self._lister is not None and spelled in self._lister.covered):
+            return
+        self._forget(spelled)
+        self.board.drop(spelled)
 
     def _is_open(self, task_id: str) -> bool:
         """Whether the board knows no end of this id."""
@@ -232,15 +237,17 @@ class Poller:
     async def _take(self, task_id: str, task: Task, asked: float) -> None:
         """Take in an answer. The API's own spelling of the id is the one that counts."""
         self._unknown_since.pop(task_id, None)
-        if not self._is_wanted(task_id):
-            return  # Nobody asks for it any more, since this poll began.
         renamed = task.id != task_id and task.id not in self.board
         counted = (await self._intake.counted([task.id])).get(task.id, ()) if renamed else ()
+        if not self._is_wanted(task_id):
+            return  # Nobody asks for it any more, since this poll began.
         self._intake.asked_for(task, asked, self._watchlist.get(task_id), counted)
         entry = self.board.get(task.id)
         if entry is None or entry.task.status.is_final:
             self._forget(task_id)
         else:
+            if task.id != task_id:
+                self._spelled[task_id] = task.id
             self._plan(task_id, self._jittered(self._wait(entry)))
 
     def _wait(self, entry: Entry) -> float:
@@ -284,6 +291,7 @@ class Poller:
         """An id needs no more polls: it has ended, is lost, or nobody asks for it any more."""
         self._schedule.remove(task_id)
         self._unknown_since.pop(task_id, None)
+        self._spelled.pop(task_id, None)
         self._recovered(task_id)
         if self._watchlist.discard(REGISTERED, task_id):
             self._ledger.record(Change(unwatch=[(self.board.source, task_id)]))
@@ -312,9 +320,9 @@ class Poller:
         try:
             listing = await lister.list(asked)
         except SourceError as error:
-            self._failed(_LISTING, error)
+            self._not_listed(lister, asked, error)
         except Exception as error:  # noqa: BLE001 - the edge of a poll: an API module's bug ends no loop
-            self._failed(_LISTING, _bug(error))
+            self._not_listed(lister, asked, _bug(error))
         else:
             self._answered(_LISTING)
             self._fill_gaps(lister, asked.mono)
@@ -322,6 +330,11 @@ class Poller:
                 # What ended before it was watched is not on the board until it was asked for by its id.
                 if task.status.is_final and task.id in self._watchlist and task.id in self.board:
                     self._forget(task.id)
+
+    def _not_listed(self, lister: Lister, asked: Moment, error: SourceError) -> None:
+        """Ask by id for what no listing has told yet: it may be only listings that are refused."""
+        self._failed(_LISTING, error)
+        self._fill_gaps(lister, asked.mono)
 
     def _list_wait(self) -> float:
         """As often as the youngest unfinished task deserves, and at least every ``list_interval``."""

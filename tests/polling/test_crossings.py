@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.apis.base import Listing
 from exporter.clock import Moment, SystemClock
 from exporter.errors import ConnectFailed, Rejected, StorageError
 from exporter.model import Status, Task, WatchedId
-from exporter.store.ledger import LedgerSettings
 from exporter.store.entry import BoardRules, OperationRule
+from exporter.store.ledger import LedgerSettings
 from exporter.store.totals import DISCOVERED
 from tests.polling.harness import FakeApi, JumpyClock, ListingApi, polling, until
 from tests.store.given import full_disk, until_failed
 
 HOUR = timedelta(hours=1)
-NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - the mistake that is tested
 NAMED = BoardRules(operation_rules=(OperationRule(match=re.compile("x"), operation="y"),))
+NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - the mistake that is tested
 
 
 class SkippingClock(SystemClock):
@@ -51,9 +52,31 @@ class Careless(FakeApi):
         return self.told if task_id == "1" else await super().fetch(task_id)  # type: ignore[return-value]
 
 
+class ShoutingApi(FakeApi):
+    """Tells every id in capital letters, however it was asked for."""
+
+    async def fetch(self, task_id: str) -> Task:
+        """Tell one task."""
+        return replace(await super().fetch(task_id), id=task_id.upper())
+
+
+class UnlistableApi(ListingApi):
+    """Tells tasks by their ids, and refuses to list."""
+
+    async def list(self, since: datetime) -> Listing:
+        """Refuse."""
+        self.since.append(since)
+        raise Rejected("EPMware lists no executions: no such profile")
+
+
 def ids(*names: str) -> list[WatchedId]:
     """Ids to watch."""
     return [WatchedId(id=name) for name in names]
+
+
+def broken(field: str) -> Task:
+    """A task as no module that mypy has seen tells it."""
+    return replace(task("1"), **{field: b"?"})  # type: ignore[arg-type]
 
 
 def task(name: str, status: Status = Status.RUNNING, **more: object) -> Task:
@@ -74,11 +97,6 @@ async def test_whoever_gave_up_a_registration_may_try_it_again(tmp_path: Path) -
         with full_disk():
             given_up = asyncio.create_task(rig.poller.register(ids("1")))
             await until_failed(rig.ledger)
-def broken(field: str) -> Task:
-    """A task as no module that mypy has seen tells it."""
-    return replace(task("1"), **{field: b"?"})  # type: ignore[arg-type]
-
-
             given_up.cancel()
             await asyncio.wait([given_up])
         await rig.poller.register(ids("1"))
@@ -110,6 +128,21 @@ async def test_polls_wait_while_too_much_waits_to_be_stored(kind: type[FakeApi],
         assert rig.counter(DISCOVERED, "s", "") == 40
 
 
+async def test_who_registers_while_too_much_waits_to_be_stored_is_refused(tmp_path: Path) -> None:
+    """At once, and without a trace, for who is told to try again does so; what came before is stored."""
+    settings = LedgerSettings(path=tmp_path, backoff=(0.01, 0.02), room=20)
+    async with polling(FakeApi(), settings) as rig:
+        with full_disk():
+            early = asyncio.create_task(rig.poller.register(ids(*map(str, range(20)))))
+            await until(lambda: rig.ledger.is_full)
+            for _ in range(100):
+                with pytest.raises(StorageError, match="too much"):
+                    await rig.poller.register(ids("late"))
+            assert rig.ledger.pending == 1
+        assert len(await early) == 20
+        assert await rig.poller.register(ids("late")) == ["late"]
+
+
 async def test_a_registered_id_is_watched_on_when_it_leaves_its_file() -> None:
     """Who registers an id that a file names already is promised its end as well."""
     api = FakeApi()
@@ -128,21 +161,6 @@ async def test_history_that_is_registered_is_counted_whatever_is_listed_meanwhil
     api = ListingApi()
     api.put(failed("old", finished_at=datetime.now(UTC) - HOUR))
     async with polling(api) as rig:
-async def test_who_registers_while_too_much_waits_to_be_stored_is_refused(tmp_path: Path) -> None:
-    """At once, and without a trace, for who is told to try again does so; what came before is stored."""
-    settings = LedgerSettings(path=tmp_path, backoff=(0.01, 0.02), room=20)
-    async with polling(FakeApi(), settings) as rig:
-        with full_disk():
-            early = asyncio.create_task(rig.poller.register(ids(*map(str, range(20)))))
-            await until(lambda: rig.ledger.is_full)
-            for _ in range(100):
-                with pytest.raises(StorageError, match="too much"):
-                    await rig.poller.register(ids("late"))
-            assert rig.ledger.pending == 1
-        assert len(await early) == 20
-        assert await rig.poller.register(ids("late")) == ["late"]
-
-
         await until(lambda: len(api.since) >= 3)
         assert rig.finished("error") == 0
         api.gate.clear()
@@ -218,6 +236,50 @@ async def test_an_id_taken_off_while_it_is_asked_for_is_not_asked_for_again(
         assert rig.counter("asynctask_lost_total", "s", "not_found") == 0
 
 
+async def test_an_id_that_the_api_spells_otherwise_leaves_the_board_with_its_file() -> None:
+    """Nobody asks for it any more, so it must not be shown as running for ever; it may come back."""
+    api = ShoutingApi()
+    api.put(task("abc"))
+    async with polling(api) as rig:
+        await rig.poller.watch("file", ids("abc"))
+        await until(lambda: "ABC" in rig.board)
+        await rig.poller.watch("file", [])
+        assert "ABC" not in rig.board
+        await rig.poller.watch("file", ids("abc"))
+        await until(lambda: "ABC" in rig.board)
+        api.put(failed("abc"))
+        await until(lambda: rig.finished("error") == 1)
+        assert rig.counter(DISCOVERED, "s", "") == 1
+
+
+async def test_an_id_that_is_wanted_by_the_api_s_spelling_as_well_stays() -> None:
+    """One of the two files that name it drops it; the other is still promised its end."""
+    api = ShoutingApi()
+    api.put(task("abc"), task("ABC"))
+    async with polling(api) as rig:
+        await rig.poller.watch("one", ids("abc"))
+        await rig.poller.watch("other", ids("ABC"))
+        await until(lambda: api.asked["abc"] and api.asked["ABC"] and "ABC" in rig.board)
+        await rig.poller.watch("one", [])
+        assert "ABC" in rig.board
+        api.put(failed("ABC"))
+        await until(lambda: rig.finished("error") == 1)
+
+
+async def test_a_listing_that_is_refused_after_a_restart_hides_no_end(tmp_path: Path) -> None:
+    """As before the restart, what was registered is asked for by its id."""
+    api, settings = ListingApi(), LedgerSettings(path=tmp_path)
+    api.complete, api.unlisted = False, {"1"}
+    api.put(task("1"))
+    async with polling(api, settings) as rig:
+        await rig.poller.register(ids("1"))
+        await until(lambda: "1" in rig.board)
+    refused = UnlistableApi()
+    refused.put(failed("1"))
+    async with polling(refused, settings) as rig:
+        await until(lambda: rig.finished("error") == 1)
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -234,6 +296,7 @@ async def test_an_api_module_that_tells_nonsense_ends_no_loop(told: object) -> N
     api = Careless(told)
     api.put(task("2"))
     async with polling(api) as rig:
+        rig.board.rules = NAMED
         await rig.poller.watch("static", ids("1", "2"))
         await until(lambda: rig.numbers.errors["malformed"] >= 2)
         polls = api.asked["2"]
@@ -245,6 +308,7 @@ async def test_a_listing_with_nonsense_in_it_hides_no_end_for_good(nonsense: dic
     """What it told beside the nonsense is counted from the next listing that is well."""
     api = ListingApi()
     async with polling(api) as rig:
+        rig.board.rules = NAMED
         await until(lambda: rig.numbers.successes >= 2)
         api.put(failed("good"), replace(failed("bad"), **nonsense))
         await until(lambda: rig.numbers.errors["malformed"] >= 2)
@@ -260,5 +324,3 @@ async def test_text_that_no_database_takes_costs_no_end(tmp_path: Path) -> None:
         api.put(failed("good"), failed("bad\ud800", operation="x\ud800", run="\ud800"))
         await until(lambda: rig.finished("error") == 1)
         await until(lambda: rig.finished("error", "x?") == 1)
-        rig.board.rules = NAMED
-        rig.board.rules = NAMED
