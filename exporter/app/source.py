@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -11,11 +11,12 @@ from random import Random
 
 from exporter import config
 from exporter.apis.base import KeepsLogs
-from exporter.app.upstream import Upstream
+from exporter.app.upstream import Discovery, Upstream
 from exporter.clock import Clock
 from exporter.errors import NoLog, StorageError
 from exporter.metrics.own import SourceStats
 from exporter.metrics.tasks import SourceView
+from exporter.model import WatchedId
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Bounds
 from exporter.polling.settings import PollSettings
@@ -40,6 +41,8 @@ class WatchedSource:
         self.retired = False
         """Whether another one takes its place, or none."""
         self._upstream = upstream
+        self._unheard = set(upstream.discoveries)
+        """Those that have not told all their ids yet."""
         self._ledger = ledger
         self._one_log = asyncio.Lock()
         self.poller = Poller(
@@ -59,12 +62,24 @@ class WatchedSource:
         try:
             async with asyncio.TaskGroup() as group:
                 await self.poller.watch(_STATIC, self.settings.static_ids)
+                self._drop_unwanted()
                 for number, discovery in enumerate(self._upstream.discoveries):
-                    publish = partial(self.poller.watch, f"{discovery.mechanism} {number}")
+                    publish = partial(self._watch, discovery, f"{discovery.mechanism} {number}")
                     group.create_task(discovery.run(publish))
                 group.create_task(self.poller.run())
         finally:
             await self._upstream.close()
+
+    async def _watch(self, discovery: Discovery, origin: str, ids: Sequence[WatchedId]) -> None:
+        await self.poller.watch(origin, ids)
+        if discovery.is_whole:
+            self._unheard.discard(discovery)
+        self._drop_unwanted()
+
+    def _drop_unwanted(self) -> None:
+        """Let ids go that were taken off while nobody looked, once it is known that nobody asks for them."""
+        if not self._unheard:
+            self.poller.drop_unwanted()
 
     async def store(self) -> None:
         """Store what moved on the board since the last poll; all that was recorded before is stored by then.

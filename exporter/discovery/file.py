@@ -26,10 +26,10 @@ Stamp = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A file as it was read last, and the last good ids in it."""
+    """A file as it was read last, and the last good ids in it; None if it was never good."""
 
     stamp: Stamp
-    ids: tuple[WatchedId, ...]
+    ids: tuple[WatchedId, ...] | None
 
 
 class FileDiscovery:
@@ -67,6 +67,11 @@ class FileDiscovery:
         self._sleep = sleep
         self._seen: dict[str, _Seen] = {}
         self._refreshed_at = float("-inf")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file was good at least once, so that no id that is in one is missing."""
+        return all(seen.ids is not None for seen in self._seen.values())
 
     async def run(self, publish: Publish) -> None:
         """Publish the ids at once, and then whenever they change; ends by cancellation only."""
@@ -108,14 +113,14 @@ class FileDiscovery:
             # The stamp is older than the content, so that a change in between is noticed next time.
             self._seen[path] = _Seen(stamps[path], await self._read_file(path))
         self._seen = {path: self._seen[path] for path in stamps}
-        return unique(watched for seen in self._seen.values() for watched in seen.ids)
+        return unique(watched for seen in self._seen.values() for watched in seen.ids or ())
 
-    async def _read_file(self, path: str) -> tuple[WatchedId, ...]:
+    async def _read_file(self, path: str) -> tuple[WatchedId, ...] | None:
         try:
             data, ids = await asyncio.to_thread(read_file, path)
         except DiscoveryError as error:
             self._report.failed(path, error)
-            return self._seen[path].ids if path in self._seen else ()
+            return self._seen[path].ids if path in self._seen else None
         self._report.succeeded(path, data)
         return ids
 

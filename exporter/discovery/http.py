@@ -46,6 +46,11 @@ class HttpDiscovery:
         self._sleep = sleep
         self._ids: tuple[WatchedId, ...] | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has answered at least once, so that no id is missing."""
+        return self._ids is not None
+
     async def run(self, publish: Publish) -> None:
         """Publish the ids after the first success and whenever they change; ends by cancellation only."""
         published = None

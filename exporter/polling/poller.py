@@ -67,6 +67,7 @@ class Poller:
         self._log = structlog.get_logger().bind(source=board.source)
         self._intake = Intake(board, ledger, clock)
         self._watchlist = Watchlist()
+        self._watchlist.add(REGISTERED, state.watched)
         self._schedule = Schedule()
         self._in_flight: set[str] = set()
         self._unknown_since: dict[str, float] = {}
@@ -107,6 +108,18 @@ class Poller:
             self._stop(task_id)
         await self._begin(new)
 
+    def drop_unwanted(self) -> None:
+        """Let go of what an earlier process was asked for, and this one is not; what may be listed stays.
+
+        Call it when everyone who may ask has told what they ask for.
+        """
+        if self._lister is None:
+            wanted = set(self._spelled.values())
+            unfinished = [entry.task.id for entry in self.board.unfinished()]
+            for task_id in unfinished:
+                if task_id not in self._watchlist and task_id not in wanted:
+                    self._stop(task_id)
+
     async def register(self, ids: Sequence[WatchedId]) -> list[str]:
         """Watch ids until they end; return those that are new, once they are stored for good.
 
@@ -135,7 +148,6 @@ class Poller:
     async def _resume(self) -> None:
         """Go on where an earlier process stopped."""
         self.board.restore(self._state.entries, self._clock.moment())
-        self._watchlist.add(REGISTERED, self._state.watched)
         await self._begin(self._state.watched)
         if self._lister is None:
             for entry in self.board.unfinished():

@@ -84,7 +84,7 @@ class Board:
             self._put(recalled(entry, now))
             if entry.ended is not None:
                 self._note_counted(entry.task.id, (entry.run,))
-        self._changed.clear()
+            self._changed.pop(_key_of(entry))  # It is stored as it is.
 
     def changes(self) -> tuple[list[Entry], list[Key]]:
         """What came, moved and went since the last call: rows to keep, and rows to forget."""

@@ -57,6 +57,11 @@ async def holds(condition: Callable[[], bool]) -> None:
     await until("it holds", check)
 
 
+def shown(sources: Sources, name: str = "a") -> set[str]:
+    """The tasks on the board of a source."""
+    return {entry.task.id for entry in sources[name].board.current()}
+
+
 async def retired(one: WatchedSource) -> None:
     """Wait for the very moment at which a source is about to be replaced."""
     while not one.retired:
@@ -83,6 +88,47 @@ async def test_a_source_that_is_configured_as_before_notices_nothing(systems: Sy
         await holds(lambda: finished(ledger) == {"success": 1})
         assert systems["a"].asked == ["1"]
     assert (told.added, told.changed, told.removed, told.unchanged) == (["c"], [], ["b"], ["a"])
+
+
+async def test_an_id_that_is_taken_off_the_configuration_is_let_go(tmp_path: Path, systems: Systems) -> None:
+    """By a reload or while nobody runs: it is neither shown nor asked for; whoever was registered stays."""
+    for name in "123":
+        systems["a"].put(name, Status.RUNNING)
+    async with watching(tmp_path, source("a", "1", "2")) as (sources, _):
+        await sources.register("a", [WatchedId(id="3")])
+        await holds(lambda: shown(sources) == {"1", "2", "3"})
+        await change(sources, configured(source("a", "2")))
+        await holds(lambda: shown(sources) == {"2", "3"})
+    async with watching(tmp_path, source("a")) as (sources, ledger):
+        await holds(lambda: shown(sources) == {"3"})
+        systems["a"].asked.clear()
+        systems["a"].put("2", Status.ERROR)
+        systems["a"].put("3", Status.ERROR)
+        await holds(lambda: finished(ledger) == {"error": 1})
+        assert set(systems["a"].asked) == {"3"}
+        await change(sources, configured(source("a", "2")))
+        await holds(lambda: finished(ledger) == {"error": 2})
+
+
+async def test_an_id_is_let_go_only_when_all_files_were_read(tmp_path: Path, systems: Systems) -> None:
+    """A file that is broken when the exporter starts may name it still."""
+    systems["a"].put("1", Status.RUNNING)
+    file = tmp_path / "ids.yaml"
+    file.write_text("- targets: ['1']\n")
+    watched = source("a", file_sd_configs=[{"files": [str(file)]}])
+    async with watching(tmp_path, watched) as (sources, _):
+        await holds(lambda: shown(sources) == {"1"})
+    file.write_text("- targets: ['1'\n")
+    async with watching(tmp_path, watched) as (sources, ledger):
+        systems["a"].put("1", Status.ERROR)
+        await holds(lambda: finished(ledger) == {"error": 1})
+    systems["a"].put("2", Status.RUNNING)
+    file.write_text("- targets: ['2']\n")
+    async with watching(tmp_path, watched) as (sources, _):
+        await holds(lambda: "2" in shown(sources))
+    file.write_text("[]")
+    async with watching(tmp_path, watched) as (sources, _):
+        await holds(lambda: "2" not in shown(sources))
 
 
 async def test_the_order_is_that_of_the_configuration() -> None:
