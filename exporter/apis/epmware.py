@@ -36,6 +36,9 @@ STATUSES = {
     "canceled": Status.CANCELLED,
 }
 """Three published alphabets: P R S E W C of the Task module, N S E of 2026, and words elsewhere."""
+_RUN = "#0"
+"""A task runs once. Its status and the list of executions are two calls: when one lags behind the other, what
+it tells of an ended task is late, and no other run. A first run without a name is called so, too."""
 _TOLD = (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
 _NOT_FOUND = ("task id not found", "task not found")
 
@@ -124,6 +127,7 @@ def parse(document: Mapping[str, Any], task_id: str) -> Task:
         error_code=reading.text(document.get("errorCode")),
         processed=reading.count(document.get("recordsProcessed")),
         expected=reading.count(document.get("totalRecords")),
+        run=_RUN,
     )
 
 
@@ -157,6 +161,7 @@ def _execution(row: Mapping[str, Any]) -> Task:
         started_at=reading.iso8601(row.get("startDate")),
         finished_at=reading.iso8601(row.get("endDate")),
         message=reading.text(row.get("message")),
+        run=_RUN,
     )
 
 

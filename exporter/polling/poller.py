@@ -338,10 +338,16 @@ class Poller:
         else:
             self._answered(_LISTING)
             self._fill_gaps(lister, asked.mono)
-            for task in listing.tasks:
-                # What ended before it was watched is not on the board until it was asked for by its id.
-                if task.status.is_final and task.id in self._watchlist and task.id in self.board:
-                    self._forget(task.id)
+            for task in filter(self._is_told, listing.tasks):
+                self._forget(task.id)
+
+    def _is_told(self, task: Task) -> bool:
+        """Whether a listed task needs no more polls, nor its registration.
+
+        What ended before it was watched is not on the board until it was asked for by its id.
+        """
+        ended = task.status.is_final and task.id in self.board
+        return ended and (task.id in self._watchlist or not self._is_open(task.id))
 
     def _not_listed(self, lister: Lister, asked: Moment, error: SourceError) -> None:
         """Ask by id for what no listing has told yet: it may be only listings that are refused."""

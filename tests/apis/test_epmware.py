@@ -51,6 +51,7 @@ async def test_a_success() -> None:
         started_at=datetime(2025, 1, 15, 10, 0, tzinfo=UTC),
         finished_at=datetime(2025, 1, 15, 10, 5, 32, tzinfo=UTC),
         duration=timedelta(minutes=5, seconds=32),
+        run="#0",
     )
 
 
@@ -240,6 +241,7 @@ async def test_the_executions_of_an_export_profile() -> None:
         message="Export failed",
         started_at=datetime(2026, 3, 5, 2, 52, tzinfo=UTC),
         finished_at=datetime(2026, 3, 5, 2, 53, 10, tzinfo=UTC),
+        run="#0",
     )
     assert (listing.as_of, listing.complete) == (NOW, False)
 

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.apis.base import Listing
+from exporter.apis.base import Answer, Listing
+from exporter.apis.epmware import Epmware, EpmwareOptions
 from exporter.clock import Moment, SystemClock
 from exporter.errors import ConnectFailed, Rejected, StorageError
 from exporter.model import Status, Task, WatchedId
 from exporter.store.entry import BoardRules, OperationRule
 from exporter.store.ledger import LedgerSettings
 from exporter.store.totals import DISCOVERED
+from tests.apis.fake_http import FakeHttp, answer
 from tests.polling.harness import FakeApi, JumpyClock, ListingApi, polling, until
 from tests.store.given import full_disk, until_failed
 
@@ -60,6 +62,15 @@ class ShoutingApi(FakeApi):
         return replace(await super().fetch(task_id), id=task_id.upper())
 
 
+class AheadApi(ListingApi):
+    """Knows in its listings, which are not complete, what it tells of an id only later."""
+
+    async def list(self, since: datetime) -> Listing:
+        """List the task "1" as failed once it runs for those who ask for it."""
+        self.since.append(since)
+        return Listing((failed("1") if self.asked["1"] else task("1"),), datetime.now(UTC), complete=False)
+
+
 class UnlistableApi(ListingApi):
     """Tells tasks by their ids, and refuses to list."""
 
@@ -87,6 +98,12 @@ def task(name: str, status: Status = Status.RUNNING, **more: object) -> Task:
 def failed(name: str, **more: object) -> Task:
     """A task of that name that has just failed."""
     return task(name, Status.ERROR, **{"finished_at": datetime.now(UTC)} | more)
+
+
+def executions(status: str) -> Answer:
+    """EPMware's list of the executions of a profile: one, in this status."""
+    row = {"taskId": "7", "exportName": "ASO", "status": status}
+    return answer({"totalCount": "1", "vEWVExportExecutions": [row]})
 
 
 async def test_whoever_gave_up_a_registration_may_try_it_again(tmp_path: Path) -> None:
@@ -278,6 +295,33 @@ async def test_a_listing_that_is_refused_after_a_restart_hides_no_end(tmp_path: 
     refused.put(failed("1"))
     async with polling(refused, settings) as rig:
         await until(lambda: rig.finished("error") == 1)
+
+
+async def test_what_a_listing_has_told_to_the_end_is_asked_for_no_more() -> None:
+    """The answer might be older than the listing, and look like another run."""
+    api = AheadApi()
+    api.put(task("1"))
+    async with polling(api) as rig:
+        await until(lambda: rig.finished("error") == 1)
+        asked, listings = api.asked["1"], len(api.since)
+        await until(lambda: len(api.since) >= listings + 10)
+        assert (api.asked["1"], rig.board["1"].run) == (asked, "#0")
+
+
+@pytest.mark.parametrize(("status", "execution"), [("E", "R"), ("R", "E")])
+async def test_two_calls_that_contradict_each_other_make_one_end(status: str, execution: str) -> None:
+    """EPMware tells an export by its id and in a list; the end that comes first counts, and no other."""
+    state, listed = "service/api/task/get_status/7", "service/api/export/get_execution_details"
+    http = FakeHttp({state: answer({"status": "R"}), listed: executions("R")})
+    async with polling(Epmware(http, EpmwareOptions(export_profiles=("ASO",)))) as rig:
+        await until(lambda: any(asked.path == state for asked in http.requests))
+        told = answer({"status": status, "percentCompleted": "0"})
+        http.answers = {state: told, listed: executions(execution)}
+        await until(lambda: rig.finished("error", "export") == 1)
+        before = len(http.requests)
+        await until(lambda: len(http.requests) >= before + 10)
+        assert (rig.finished("error", "export"), rig.counter(DISCOVERED, "s", "export")) == (1, 1)
+        assert rig.board["7"].task.status is Status.ERROR
 
 
 @pytest.mark.parametrize(
