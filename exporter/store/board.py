@@ -80,7 +80,7 @@ class Board:
 
     def restore(self, entries: Iterable[Entry], now: Moment) -> None:
         """Put back what an earlier process had on its board."""
-        for entry in sorted(entries, key=lambda entry: entry.first_seen.wall):
+        for entry in sorted(entries, key=_succession):
             self._put(recalled(entry, now))
             if entry.ended is not None:
                 self._note_counted(entry.task.id, (entry.run,))
@@ -371,6 +371,11 @@ class Board:
 
 def _key_of(entry: Entry) -> Key:
     return entry.task.id, entry.run
+
+
+def _succession(entry: Entry) -> tuple[bool, datetime]:
+    """Sorts runs by their ends, the one under way last: it is the present one, whenever it was first seen."""
+    return entry.ended is None, (entry.ended or entry.first_seen).wall
 
 
 def _is_another_run(known: Task, task: Task) -> bool:

@@ -263,6 +263,17 @@ def test_while_nobody_scrapes_the_oldest_good_ends_go_first() -> None:
     assert [entry.task.id for entry in board.sweep(moment(10))] == ["1"]
 
 
+def test_a_run_under_way_stays_the_present_one_over_a_restart(board: Board) -> None:
+    """Though an earlier run of its id, which had ended unseen, was seen first after it."""
+    board.apply(task(Status.RUNNING, run="b", progress=0.5), seen(1))
+    board.apply(task(Status.ERROR, run="a", finished_at=at(0)), seen(5))
+    kept, _ = board.changes()
+    again = Board("epm", board.rules)
+    again.restore(kept, moment(10))
+    assert (again["1"].run, [entry.run for entry in again.past()]) == ("b", ["a"])
+    assert again.changes() == ([], [])
+
+
 def test_a_restart_puts_everything_back(board: Board) -> None:
     """Unfinished and ended runs, and what had been shown, survive; nothing is news again."""
     board.apply(task(Status.RUNNING, run="a"), seen(1))
