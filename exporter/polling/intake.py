@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from types import NoneType
 
 import structlog
@@ -30,6 +31,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(_TIMES, (datetime, NoneType)),
 }
 """What each field of a task is, for API modules of others are not always looked at by mypy."""
+_fields = attrgetter(*_KINDS)
 
 
 def checked(task: object) -> Task:
@@ -52,9 +54,9 @@ def checked(task: object) -> Task:
 
 
 def _check_fields(task: Task) -> None:
-    for name, kinds in _KINDS.items():
-        if not isinstance(told := getattr(task, name), kinds):
-            raise Malformed(f"the API module told {name} of task {task.id!r} as {type(told).__name__}")
+    if not all(map(isinstance, _fields(task), _KINDS.values())):
+        name, told = _misfit(task)
+        raise Malformed(f"the API module told {name} of task {task.id!r} as {told}")
     parts: Sequence[object] = task.subtasks
     if not all(isinstance(part, Subtask) and isinstance(part.status, Status) for part in parts):
         raise Malformed(f"the API module told parts of task {task.id!r} that are no subtasks with a status")
@@ -62,6 +64,12 @@ def _check_fields(task: Task) -> None:
         time = getattr(task, name)
         if time is not None and time.utcoffset() is None:
             raise Malformed(f"the API module told {name} of task {task.id!r} without a time zone")
+
+
+def _misfit(task: Task) -> tuple[str, str]:
+    """The first field that is something else than it should be, and what it is."""
+    told = zip(_KINDS.items(), _fields(task), strict=True)
+    return next((name, type(value).__name__) for (name, kinds), value in told if not isinstance(value, kinds))
 
 
 class Intake:

@@ -66,17 +66,8 @@ class Change:
 
     @property
     def size(self) -> int:
-        """How much is to be stored with it: itself, and what it holds."""
-        parts = (
-            self.transitions,
-            self.entries,
-            self.removed,
-            self.lost,
-            self.watch,
-            self.unwatch,
-            self.scrapers,
-        )
-        return 1 + sum(map(len, parts))
+        """How much memory it takes, in rows: its own, and those of what is large or comes in numbers."""
+        return 1 + len(self.transitions) + len(self.entries) + len(self.watch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

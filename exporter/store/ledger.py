@@ -285,8 +285,8 @@ class Ledger:
             _log.info("the ledger is written again", pending=self.pending)
         self._trouble, self._failures = "", 0
         self._group = min(self._group * 2, _GROUP)
+        self._let_go(group)
         for change, stored in group:
-            self._let_go()
             for scraper in change.scrapers:
                 self._scrapers[scraper.key] = scraper
             if change.released is not None:
@@ -305,12 +305,13 @@ class Ledger:
         self.errors += 1
         _log.error("a change cannot be stored and is dropped", error=str(error), tasks=_tasks_in(group[0][0]))
         self._refuse(group, error)
-        self._let_go()
+        self._let_go(group)
 
-    def _let_go(self) -> None:
-        """Take the first change off the queue."""
-        change, _ = self._queue.popleft()
-        self._waiting -= change.size
+    def _let_go(self, group: Sequence[Queued]) -> None:
+        """Take the first changes off the queue."""
+        for change, _ in group:
+            self._queue.popleft()
+            self._waiting -= change.size
         if self._waiting < self._settings.room:
             self._room.set()
             self._overflow_told = False
