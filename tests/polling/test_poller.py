@@ -36,7 +36,7 @@ async def test_a_watched_task_is_asked_for_until_it_ends_and_never_again() -> No
     """Final tasks are never asked for again."""
     api = FakeApi()
     api.put(task("1"))
-    async with polling(api) as rig:
+    async with polling(api, lost_after=30.0) as rig:
         await rig.poller.watch("static", ids("1"))
         await until(lambda: api.asked["1"] >= 3)
         api.put(task("1", Status.ERROR))
@@ -265,7 +265,7 @@ async def test_a_watched_id_whose_end_was_counted_is_not_asked_for_after_a_resta
     async with polling(api, settings) as rig:
         await rig.poller.watch("static", ids("1"))
         await until(lambda: rig.finished("error") == 1)
-    async with polling(api, settings) as rig:
+    async with polling(api, settings, lost_after=30.0) as rig:
         await rig.poller.watch("static", ids("1", "2"))
         await until(lambda: api.asked["2"] >= 3)
         assert api.asked["1"] == 1
@@ -286,7 +286,7 @@ async def test_registered_ids_are_watched_after_a_restart_until_they_end(tmp_pat
         api.put(task("1", Status.ERROR))
         await until(lambda: rig.finished("error", "deploy") == 1)
         assert await rig.poller.register(ids("1")) == []
-    async with polling(api, settings) as rig:
+    async with polling(api, settings, lost_after=30.0) as rig:
         asked = api.asked["1"]
         await rig.poller.watch("static", ids("2"))
         await until(lambda: api.asked["2"] >= 3)
