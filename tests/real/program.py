@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import socket
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,14 +19,24 @@ from tests.real.waiting import until
 STOP_SECONDS = 10.0
 _PORTS = range(15_000, 32_000)
 """Below those that Linux gives to outgoing connections."""
+_WORKERS = 16
+"""So many of pytest's processes have ports of their own."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and that no connection will be given while its server is down."""
-    for port in random.sample(_PORTS, len(_PORTS)):
+    """A port that nobody listens on now, and that nobody else will be given while its server is down."""
+    for port in _candidates():
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     raise OSError("no port is free")
+
+
+@cache
+def _candidates() -> Iterator[int]:
+    """The ports of this one of pytest's processes, each once."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = _PORTS[worker % _WORKERS :: _WORKERS]
+    return iter(random.sample(ports, len(ports)))
 
 
 class Program(ABC):

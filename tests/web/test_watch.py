@@ -1,7 +1,6 @@
 """The command that hands over ids, against the real endpoint."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,11 +14,12 @@ from exporter.web.application import build
 from exporter.web.server import Address, Server
 from exporter.web.views import TooManyTasks, UnknownSource
 from tests.http.servers import answer, says, serve
+from tests.real.program import free_port
 from tests.web.fake_exporter import FakeExporter
 
 WATCHED = b'{"status": "success", "data": {"source": "epm", "new": ["1"], "known": []}}'
-IMPATIENT = Patience(in_all=0.0, between=0.01, per_try=5.0)
-PATIENT = Patience(in_all=10.0, between=0.01, per_try=5.0)
+IMPATIENT = Patience(in_all=0.0, between=0.01, per_try=60.0)
+PATIENT = Patience(in_all=60.0, between=0.01, per_try=60.0)
 
 
 @pytest.fixture
@@ -32,9 +32,7 @@ async def url(fake: FakeExporter) -> AsyncIterator[str]:
 @pytest.fixture
 def closed_port() -> int:
     """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    return free_port()
 
 
 async def test_ids_are_handed_over(url: str, fake: FakeExporter) -> None:
