@@ -25,6 +25,13 @@ UNCHECKED = (
     "allow_header_conformance",
 )
 
+BUSY_IS_NO_DEFECT = """
+[checks.not_a_server_error]
+expected-statuses = ["2xx", "3xx", "4xx", "503"]
+"""
+"""For Schemathesis any 5xx is a defect. A 503 is none where the document tells it, which is checked all the
+same: on a busy machine a commit may take longer than whoever registers a task is kept waiting."""
+
 
 async def test_the_document_tells_this_version(client: Client) -> None:
     """Tools are told what they talk to."""
@@ -103,7 +110,7 @@ async def test_every_path_of_the_api_is_in_the_document(client: Client) -> None:
     assert unwritten == {("/api/v1/openapi.json", "get")}
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(300)
 async def test_the_running_server_does_what_the_document_says(tmp_path: Path) -> None:
     """Schemathesis finds no answer that the document does not tell, and no bad request that is taken."""
     async with silent_simulation() as simulation:
@@ -112,10 +119,12 @@ async def test_the_running_server_does_what_the_document_says(tmp_path: Path) ->
         for api in simulation.apis.values():
             api.limit = None  # What waits for an API that asked us to slow down is not what is tested here.
         settings = configured(simulation, polling={"requests_per_second": 1000})
+        (tmp_path / "schemathesis.toml").write_text(BUSY_IS_NO_DEFECT)
         async with exporting(settings, tmp_path) as running:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{running.url}/api/v1/openapi.json"),
                 *("--exclude-path", "/api/v1/events", "--max-time", str(SECONDS), "--seed", "1"),
+                *("--request-timeout", "60"),
                 *("--phases", "examples,coverage,fuzzing", "--checks", "all"),
                 *("--exclude-checks", ",".join(UNCHECKED)),
                 stdout=asyncio.subprocess.PIPE,
