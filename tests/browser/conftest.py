@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from exporter.web.application import build
 from exporter.web.server import Address, Server
 from tests.browser.chromium import launch
 from tests.real.program import free_port
 from tests.web.fake_exporter import FakeExporter
+
+PATIENCE = 60_000
+"""Milliseconds to wait for what ought to come, on a machine that does ten other things."""
 
 
 class Served:
@@ -37,6 +40,7 @@ class Served:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One browser for all tests."""
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
         browser = await launch(playwright)
         yield browser
@@ -56,7 +60,7 @@ async def served() -> AsyncIterator[Served]:
 async def page(browser: Browser, served: Served) -> AsyncIterator[Page]:
     """A page of its own for each test; whatever its console calls an error fails the test."""
     context = await browser.new_context(base_url=served.url, viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     page = await context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

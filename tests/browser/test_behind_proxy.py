@@ -14,6 +14,7 @@ from exporter.web.application import build
 from exporter.web.paths import Paths
 from exporter.web.server import Address, Server
 from exporter.web.settings import WebSettings
+from tests.browser.conftest import PATIENCE
 from tests.browser.test_task_page import failed, source
 from tests.web.fake_exporter import FakeExporter
 
@@ -62,7 +63,7 @@ async def test_everything_works_below_another_path(browser: Browser) -> None:
     application = build(fake, paths=Paths("/inner", "/outer"), access=Access(current=lambda: SETTINGS))
     async with proxied(application) as url:
         context = await browser.new_context(http_credentials={"username": "ada", "password": "open sesame"})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         page = await context.new_page()
         await page.goto(f"{url}/")
         await page.get_by_role("link", name="Load actuals").click()
