@@ -99,7 +99,7 @@ def alertmanager(url: str) -> AlertmanagerSettings:
 
 def http(url: str) -> HttpSettings:
     """An HTTP client without a pace."""
-    return HttpSettings(url=url, requests_per_second=math.inf, timeout=5.0)
+    return HttpSettings(url=url, requests_per_second=math.inf, timeout=60.0)
 
 
 @dataclass

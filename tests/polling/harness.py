@@ -174,7 +174,7 @@ async def polling(
         await ledger.close()
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for a condition; fail when it does not come true."""
     async with asyncio.timeout(seconds):
         while not condition():

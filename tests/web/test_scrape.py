@@ -94,7 +94,7 @@ async def test_one_connection_is_one_object(client: Client, fake: FakeExporter) 
     assert first.caller.connection is second.caller.connection
     assert not first.caller.connection.is_closing()
     await client.session.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not first.caller.connection.is_closing():
             await asyncio.sleep(0.01)
 
@@ -133,7 +133,7 @@ async def test_a_client_that_leaves_half_way_got_nothing(fake: FakeExporter, add
     writer.write(REQUEST)
     await reader.readexactly(1000)
     writer.transport.abort()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await fake.abandoned.get()
     assert fake.delivered.empty()
     assert fake.failures == 0
@@ -144,7 +144,7 @@ async def test_a_client_that_left_before_the_answer_got_nothing(fake: FakeExport
     fake.rendered.clear()
     _, writer = await asyncio.open_connection(address.host, address.port)
     writer.write(REQUEST)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not fake.scrapes:
             await asyncio.sleep(0.01)
         writer.transport.abort()

@@ -30,8 +30,8 @@ basic_auth_users: {{ada: {HASH}}}
 CA = "tls_config: {ca_file: ca.pem}\n"
 LOGIN = "basic_auth: {username: ada, password_file: password}\n"
 WATCHED = b'{"status": "success", "data": {"source": "epm", "new": ["1"], "known": []}}'
-IMPATIENT = Patience(in_all=0.0, between=0.01, per_try=5.0)
-PATIENT = Patience(in_all=10.0, between=0.01, per_try=5.0)
+IMPATIENT = Patience(in_all=0.0, between=0.01, per_try=60.0)
+PATIENT = Patience(in_all=60.0, between=0.01, per_try=60.0)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ async def test_a_file_that_is_not_there_is_not_waited_for(
 ) -> None:
     """Ten seconds more would not bring it: the command ends at once."""
     http = load_http(written(folder, text))
-    patience = Patience(in_all=1e9, between=1e9, per_try=5.0)
+    patience = Patience(in_all=1e9, between=1e9, per_try=60.0)
     with pytest.raises(NotWatched) as told:
         await watch(f"https://localhost:{port}", "epm", ["1"], http=http, patience=patience)
     assert str(told.value) == line.format(folder=folder)
