@@ -1,5 +1,6 @@
 """What all simulated APIs share: faults, limits, credentials, counts, and a socket to listen on."""
 
+import socket
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +13,7 @@ from aiohttp import web
 from exporter.demo.faults import Fault, Faults, misbehave
 from exporter.demo.tasks import SimTask
 from exporter.demo.world import World
+from exporter.listening import accept_no_more
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _REMEMBERED = 20_000
@@ -167,7 +169,7 @@ class Server:
         self.api = api
         self._host = host
         self._port = port
-        self._runner: web.AppRunner | None = None
+        self._serving: tuple[web.AppRunner, socket.socket] | None = None
 
     @property
     def url(self) -> str:
@@ -176,23 +178,26 @@ class Server:
 
     async def up(self) -> None:
         """Begin to listen."""
-        if self._runner is not None:
+        if self._serving is not None:
             return
-        self._runner = web.AppRunner(
+        listener = socket.create_server((self._host, self._port))
+        self._port = listener.getsockname()[1]
+        runner = web.AppRunner(
             self.api.application(),
             access_log=None,
             handler_cancellation=True,
             shutdown_timeout=0.1,
             max_field_size=_LONGEST_HEADER,
         )
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
-        self._port = self._runner.addresses[0][1]
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        self._serving = runner, listener
 
     async def down(self) -> None:
         """Close every connection and refuse new ones."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
+        if self._serving is not None:
+            (runner, listener), self._serving = self._serving, None
+            await accept_no_more([listener.fileno()])
             await runner.cleanup()
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from exporter.errors import ConfigError, ExporterError
+from exporter.listening import accept_no_more
 
 KEEPALIVE_SECONDS = 600.0
 """Prometheus keeps an idle connection for five minutes and scrapes over it again. A shorter time here
@@ -95,6 +96,7 @@ class Server:
         self._addresses = addresses
         self._sockets = sockets
         self._context = context
+        self._listening: list[socket.socket] = []
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -114,11 +116,13 @@ class Server:
             bound = [await self._listen(address) for address in self._addresses]
             return bound + [await self._serve(taken) for taken in self._sockets]
         except BaseException:
-            await self._runner.cleanup()
+            await self.stop()
             raise
 
     async def stop(self) -> None:
         """Stop listening, let requests in flight end for a moment, and close every connection."""
+        listening, self._listening = self._listening, []
+        await accept_no_more(listener.fileno() for listener in listening)
         await self._runner.cleanup()
 
     async def _listen(self, address: Address) -> Address:
@@ -127,6 +131,7 @@ class Server:
 
     async def _serve(self, listener: socket.socket) -> Address:
         await web.SockSite(self._runner, listener, ssl_context=self._context).start()
+        self._listening.append(listener)
         name = listener.getsockname()
         return Address(name, 0) if isinstance(name, str) else Address(*name[:2])
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from exporter.clock import SystemClock
 from exporter.http import HttpClient, HttpSettings, Observer
+from exporter.listening import accept_no_more
 
 Respond = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
 
 NOTHING_SPECIAL = HttpSettings(url="")
-TURNS_FROM_ACCEPTED_TO_MET = 3
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
@@ -109,20 +109,12 @@ async def serve(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Async
     try:
         yield server
     finally:
-        await _accept_no_more(listening)
+        await accept_no_more(each.fileno() for each in listening.sockets)
+        listening.close()
         under_way = list(talks)
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
-
-
-async def _accept_no_more(listening: asyncio.Server) -> None:
-    """Close the server once whoever was accepted has been met: Python 3.11 never closes one who was not."""
-    for each in listening.sockets:
-        asyncio.get_running_loop().remove_reader(each.fileno())
-    for _ in range(TURNS_FROM_ACCEPTED_TO_MET):
-        await asyncio.sleep(0)
-    listening.close()
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked:
