@@ -108,7 +108,7 @@ class Container:
         )
         return done.stdout
 
-    def wait_for(self, text: str, path: str, seconds: float = 60.0) -> str:
+    def wait_for(self, text: str, path: str, seconds: float = 180.0) -> str:
         """Fetch a path until it shows a text, and return all of it.
 
         Raises:

@@ -89,7 +89,7 @@ class Machine:
         inside = ("nsenter", f"--target={self._first()}", "--net", *command)
         return subprocess.run(inside, capture_output=True, text=True, check=False).stdout
 
-    def wait_for(self, text: str, path: str, seconds: float = 60.0) -> str:
+    def wait_for(self, text: str, path: str, seconds: float = 180.0) -> str:
         """Fetch a path until it shows a text, and return all of it.
 
         Raises:
@@ -117,7 +117,7 @@ class Machine:
         except (FileNotFoundError, ProcessLookupError):
             return ""
 
-    def _wait_for_boot(self, seconds: float = 60.0) -> None:
+    def _wait_for_boot(self, seconds: float = 180.0) -> None:
         assert self.process is not None
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:

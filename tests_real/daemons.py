@@ -19,7 +19,7 @@ class Daemon:
         self._process = process
         self._log = log
 
-    def await_that(self, what: str, condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
+    def await_that(self, what: str, condition: Callable[[], bool], *, seconds: float = 300.0) -> None:
         """Return as soon as *condition* holds.
 
         Raises:

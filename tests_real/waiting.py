@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 _BETWEEN = 0.25
 
 
-async def until(what: str, condition: Callable[[], Awaitable[bool]], *, seconds: float = 120.0) -> None:
+async def until(what: str, condition: Callable[[], Awaitable[bool]], *, seconds: float = 300.0) -> None:
     """Return as soon as *condition* holds.
 
     Raises:

@@ -19,7 +19,7 @@ from tests_real.waiting import until
 _A_LISTING = 2
 _MORE_LISTINGS = 6
 """Requests for three listings, or for one with many pages: time enough to count something twice."""
-_SETTLING = 60.0
+_SETTLING = 300.0
 _LAST_WORDS = 3000
 
 

@@ -62,7 +62,7 @@ class Plan:
     """Whether Prometheus, the Alertmanagers and the upstreams have their troubles, too."""
     sabotage: bool = False
     ways: tuple[str, ...] = (RULES, SIDECAR)
-    patience: float = 120.0
+    patience: float = 300.0
     """Seconds for the last pages to come: an Alertmanager that was away is told again within a minute."""
 
 

@@ -31,7 +31,7 @@ from tests.campaigns.process import Exporter, Samples, scrape
 SPEED = 10.0
 _MICROSECOND = timedelta(microseconds=1)
 _NO_PATIENCE = Patience(in_all=0.5, between=0.1, per_try=0.5)
-_SETTLING = 90.0
+_SETTLING = 300.0
 _FAULTS = (Fault.HANG, Fault.STATUS_500, Fault.GARBAGE, Fault.DISCONNECT, Fault.TRUNCATED, Fault.FLOOD_429)
 _FOREVER = timedelta(days=30)
 

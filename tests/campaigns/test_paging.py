@@ -7,7 +7,7 @@ import pytest
 from tests.campaigns.paging import RULES, SIDECAR, Campaign, Plan, report
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_every_failed_task_pages_once_both_ways(tmp_path: Path) -> None:
     """Through kills, restarts and outages: none missed, none twice, none that did not fail."""
     outcomes = await Campaign(Plan(tasks=300, kills=6), tmp_path).run()
@@ -19,7 +19,7 @@ async def test_every_failed_task_pages_once_both_ways(tmp_path: Path) -> None:
         assert found.kept
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_without_the_ledger_the_trial_fails(tmp_path: Path) -> None:
     """The trial can fail: exporters that keep everything in memory lose failures when they are killed."""
     outcomes = await Campaign(

@@ -7,7 +7,7 @@ import pytest
 from tests.campaigns.restart import Campaign, Plan, counted_twice, report
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_twenty_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
     """Counters, histogram counts and sums equal the simulated systems' truth exactly."""
     campaign = Campaign(Plan(kills=20), tmp_path)
@@ -18,7 +18,7 @@ async def test_twenty_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path)
     assert counted == truth
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_without_the_ledgers_uniqueness_the_trial_fails(tmp_path: Path) -> None:
     """The trial can fail: with the counted runs deleted, tasks are counted twice."""
     counted, truth = await Campaign(Plan(kills=2, sabotage=True), tmp_path).run()

@@ -175,7 +175,7 @@ async def test_the_module_prints_addresses_and_ends_when_told() -> None:
     command = [sys.executable, "-m", "exporter.demo", "--seed", "7", "--speed", "5"]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         lines = [(await process.stdout.readline()).decode() for _ in WORKLOADS]
         process.terminate()
         assert await process.wait() == 0

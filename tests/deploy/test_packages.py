@@ -91,7 +91,7 @@ def program(folder: Path, command: Sequence[str]) -> Iterator[subprocess.Popen[s
             yield process
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=120)
 
 
 def fetch(url: str) -> str:
@@ -179,7 +179,7 @@ async def test_installed_demo_serves_its_pages(installed: Path, tmp_path: Path) 
         return 'asynctask_source_up{api="pulp",source="pulp"} 1' in fetch(f"http://{address}/metrics")
 
     with program(tmp_path, command):
-        await until("the demo polls", is_scraped, seconds=60)
+        await until("the demo polls", is_scraped)
         page = fetch(f"http://{address}/")
         style = page.partition("/static/")[2].partition('"')[0]
         assert fetch(f"http://{address}/static/{style}")

@@ -50,7 +50,7 @@ async def run(*arguments: str, cwd: Path | None = None) -> Ended:
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(Path.cwd())},
     )
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), 120)
     return Ended(process.returncode, out.decode(), err.decode())
 
 

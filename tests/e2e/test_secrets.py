@@ -210,7 +210,6 @@ class Process:
             self.log += line
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("log_format", "end"), [("logfmt", signal.SIGTERM), ("json", signal.SIGABRT)], ids=["logfmt", "json"]
 )

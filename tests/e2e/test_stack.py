@@ -58,7 +58,7 @@ async def stack() -> AsyncIterator[Stack]:
         yield running
     finally:
         process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 30)
+        await asyncio.wait_for(process.wait(), 120)
 
 
 ABSENT = {
@@ -82,9 +82,9 @@ async def test_the_shipped_files_fit_together() -> None:
         async def all_drawn() -> bool:
             return not [query.panel for query in await undrawn(running)]
 
-        await until("a failure has reached Alertmanager", told, seconds=90)
+        await until("a failure has reached Alertmanager", told)
         try:
-            await until("every panel has something to draw", all_drawn, seconds=60)
+            await until("every panel has something to draw", all_drawn)
         except TimeoutError:
             assert await undrawn(running) == []
         groups = (await running.get("PROMETHEUS", "/api/v1/rules"))["data"]["groups"]

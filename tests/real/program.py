@@ -16,7 +16,7 @@ import aiohttp
 
 from tests.real.waiting import until
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
 _PORTS = range(15_000, 32_000)
 """Below those that Linux gives to outgoing connections."""
 _WORKERS = 16

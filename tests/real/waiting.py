@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def until(what: str, condition: Callable[[], Awaitable[bool]], *, seconds: float = 30.0) -> None:
+async def until(what: str, condition: Callable[[], Awaitable[bool]], *, seconds: float = 120.0) -> None:
     """Return as soon as *condition* holds.
 
     Raises:

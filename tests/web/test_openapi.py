@@ -110,7 +110,6 @@ async def test_every_path_of_the_api_is_in_the_document(client: Client) -> None:
     assert unwritten == {("/api/v1/openapi.json", "get")}
 
 
-@pytest.mark.timeout(300)
 async def test_the_running_server_does_what_the_document_says(tmp_path: Path) -> None:
     """Schemathesis finds no answer that the document does not tell, and no bad request that is taken."""
     async with silent_simulation() as simulation:

@@ -69,7 +69,7 @@ async def start(*words: str, descriptors: tuple[int, ...] = ()) -> asyncio.subpr
 async def told(*words: str) -> tuple[int | None, str]:
     """Run a command to its end: its code, and what it wrote."""
     process = await start(*words)
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    out, _ = await asyncio.wait_for(process.communicate(), 120)
     return process.returncode, out.decode()
 
 
@@ -99,7 +99,7 @@ async def test_an_expired_certificate_is_told_at_the_start(folder: Path) -> None
     signed(Pair(folder / "ca.pem", folder / "ca.key"), folder, "server", days=-1)
     process = await start(*command(folder, "--web.listen-address=127.0.0.1:0"))
     assert process.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         line = await process.stdout.readuntil(b'; renew it"\n')
     process.terminate()
     await process.communicate()
@@ -142,7 +142,7 @@ async def test_a_script_hands_over_ids_over_tls_with_a_password(folder: Path) ->
         )
         assert await told(*watch) == expected
     process.send_signal(signal.SIGTERM)
-    await asyncio.wait_for(process.communicate(), 60)
+    await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 0
 
 
@@ -174,7 +174,7 @@ async def test_behind_systemd_with_tls_and_a_password(folder: Path) -> None:
             assert response.status == 200
         arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
     process.send_signal(signal.SIGTERM)
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    out, _ = await asyncio.wait_for(process.communicate(), 120)
     log = out.decode()
     assert process.returncode == 0
     assert f'msg="Listening on" address=127.0.0.1:{port}\n' in log
