@@ -12,6 +12,9 @@ from exporter.metrics.packing import chunks, compressed
 from exporter.web.middleware import client_address
 from exporter.web.views import Exposition, Metrics, ScrapeRequest
 
+_TURNS = 2
+"""So often the event loop turns until it has looked at all connections and heard who has closed theirs."""
+
 
 def routes(path: str, metrics: Metrics) -> Sequence[web.RouteDef]:
     """The telemetry path, for GET and HEAD."""
@@ -60,6 +63,7 @@ async def _deliver(request: web.Request, exposition: Exposition) -> web.StreamRe
     try:
         headers, pieces = await _encoded(request, exposition)
         response = web.StreamResponse(headers=headers)
+        await _look()
         with suppress(ConnectionError):
             await response.prepare(request)
             if request.method == "GET":
@@ -69,6 +73,12 @@ async def _deliver(request: web.Request, exposition: Exposition) -> web.StreamRe
         note = exposition.delivered if arrived else exposition.abandoned
         note()
     return response
+
+
+async def _look() -> None:
+    """Let the loop hear who has left: after a pause of the whole process a scraper may have given up."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 async def _encoded(request: web.Request, exposition: Exposition) -> tuple[dict[str, str], Sequence[bytes]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import socket
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -154,6 +155,20 @@ async def test_a_client_that_left_before_the_answer_got_nothing(fake: FakeExport
         await fake.abandoned.get()
     assert fake.delivered.empty()
     assert fake.failures == 0
+
+
+async def test_a_client_that_left_during_a_pause_got_nothing(fake: FakeExporter, address: Address) -> None:
+    """Metrics were rendered in time, but the process stood still until the scraper had given up."""
+    fake.rendered.clear()
+    with socket.create_connection((address.host, address.port)) as scraper:
+        scraper.sendall(REQUEST)
+        while not fake.scrapes:
+            await asyncio.sleep(0)
+        scraper.shutdown(socket.SHUT_WR)  # As far away, from where no reset comes before all is written.
+        fake.rendered.set()  # Before the loop could hear that the connection is closed.
+        async with asyncio.timeout(60):
+            assert await fake.abandoned.get() is fake.scrapes[0]
+    assert fake.delivered.empty()
 
 
 async def test_a_defect_is_answered_without_its_traceback(client: Client, fake: FakeExporter) -> None:
