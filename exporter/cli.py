@@ -8,7 +8,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +28,13 @@ DEFAULT_ADDRESS = ":9926"
 _DEFAULT_CONFIG = Path("asynctask-exporter.yml")
 _DEFAULT_STORAGE = "data/"
 _DEMO_SPEED = 1.0
+_SERVING: Mapping[str, Any] = {
+    "addresses": None,
+    "telemetry_path": "/metrics",
+    "log_level": "info",
+    "log_format": "logfmt",
+}
+"""What the flags are by default that stand before a command as well as behind it."""
 _AUTO_RELOAD_INTERVAL = "30s"
 _WEB_SWITCHES = {
     "systemd-socket": "Listen on the sockets of systemd, not on addresses.",
@@ -85,11 +92,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Watches the asynchronous tasks of other systems for Prometheus.",
         allow_abbrev=False,
     )
-    parser.set_defaults(run=_serve)
+    parser.set_defaults(run=_serve, **_SERVING)
     parser.add_argument("--version", action=_Version, nargs=0, help="Show the version.")
     _add_config_flags(parser)
     _add_reload_flags(parser)
-    _add_serving_flags(parser, DEFAULT_ADDRESS)
+    _add_serving_flags(parser)
     parser.add_argument(
         "--storage.path",
         dest="storage",
@@ -99,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     _add_web_flags(parser)
-    commands = parser.add_subparsers(title="commands", metavar="", parser_class=_Parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_watch(commands)
     _add_demo(commands)
     return parser
@@ -151,35 +158,33 @@ def _add_reload_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_serving_flags(parser: argparse.ArgumentParser, address: str) -> None:
+def _add_serving_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--web.listen-address",
         dest="addresses",
         metavar="ADDRESS",
         action="append",
         type=_address,
-        help=f"Address to listen on; repeatable. (default: {address})",
+        help=f"Address to listen on; repeatable. (default: {DEFAULT_ADDRESS})",
     )
     parser.add_argument(
         "--web.telemetry-path",
         dest="telemetry_path",
         metavar="PATH",
-        default="/metrics",
-        help="Path under which to expose metrics. (default: %(default)s)",
+        help=f"Path under which to expose metrics. (default: {_SERVING['telemetry_path']})",
     )
     parser.add_argument(
         "--log.level",
         dest="log_level",
         choices=tuple(log.LEVELS),
-        default="info",
-        help="Only log messages with the given severity or above. (default: %(default)s)",
+        type=str.lower,
+        help=f"Only log messages with the given severity or above. (default: {_SERVING['log_level']})",
     )
     parser.add_argument(
         "--log.format",
         dest="log_format",
         choices=log.FORMATS,
-        default="logfmt",
-        help="Format of log messages. (default: %(default)s)",
+        help=f"Format of log messages. (default: {_SERVING['log_format']})",
     )
 
 
@@ -234,9 +239,13 @@ def _add_watch(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
 
 
 def _add_demo(commands: Any) -> None:  # noqa: ANN401 - as above
-    parser = commands.add_parser("demo", help="Watch simulated systems, to see what it is like.")
+    parser = commands.add_parser(
+        "demo",
+        help="Watch simulated systems, to see what it is like.",
+        argument_default=argparse.SUPPRESS,  # Or it would take back what stands before the command.
+    )
     parser.set_defaults(run=_demo)
-    _add_serving_flags(parser, DEFAULT_ADDRESS)
+    _add_serving_flags(parser)
     parser.add_argument(
         "--seed", type=int, default=7, help="Which of many possible courses of events. (default: %(default)s)"
     )

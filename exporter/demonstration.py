@@ -18,13 +18,20 @@ async def run(flags: Flags, *, seed: int, speed: float) -> None:
         async with Simulation(seed=seed, speed=speed) as simulation:
             configuration = config.parse(simulation.config_yaml(), Path(folder))
             app = App.open(configuration, replace(flags, storage=Path(folder, "ledger")))
-            async with asyncio.TaskGroup() as group:
-                group.create_task(app.run())
-                await app.serving.wait()
-                url = address(app)
-                simulation.on_launch = Launcher(url).register
-                sys.stdout.write(greeting(url, flags.telemetry_path, simulation))
-                sys.stdout.flush()
+            greets = asyncio.create_task(greet(app, flags.telemetry_path, simulation))
+            try:
+                await app.run()
+            finally:
+                greets.cancel()
+
+
+async def greet(app: App, telemetry_path: str, simulation: Simulation) -> None:
+    """Once it serves, say where, and hand over what is started from then on."""
+    await app.serving.wait()
+    url = address(app)
+    simulation.on_launch = Launcher(url).register
+    sys.stdout.write(greeting(url, telemetry_path, simulation))
+    sys.stdout.flush()
 
 
 class Launcher:
