@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from exporter.apis.base import Pace, TaskApi
+from exporter.apis.base import Http, Pace, TaskApi
 from exporter.apis.dataarts import DataArts
 from exporter.apis.epmware import Epmware
 from exporter.apis.pulp import Pulp
@@ -33,6 +33,19 @@ def resolve(name: str) -> type[TaskApi]:
     if not (module and colon and attribute):
         raise ValueError(f"{name!r} is no API: {_suggestion(name)}")
     return _checked(name, _imported(name, module, attribute))
+
+
+def set_up(name: str, http: Http, options: object) -> TaskApi:
+    """Put an API together, to be asked by way of *http*.
+
+    Raises:
+        ValueError: there is no such API, or its class fails; tells what it raised.
+    """
+    kind = resolve(name)
+    try:
+        return kind(http, options)
+    except Exception as error:  # a stranger's module may raise anything
+        raise ValueError(f"api {name!r} cannot be set up ({type(error).__name__}: {error})") from error
 
 
 def _suggestion(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import structlog
 
-from exporter import config
+from exporter import apis, config
 from exporter.apis.base import KeepsLogs, TaskApi
 from exporter.clock import Clock
 from exporter.discovery.file import FileDiscovery
@@ -75,9 +75,6 @@ class Upstream:
 
 def _set_up(settings: config.Source, client: HttpClient) -> TaskApi:
     try:
-        return settings.api_class(client, settings.options)
-    except Exception as error:  # a stranger's module may raise anything
-        told = f"{type(error).__name__}: {error}"
-        raise ConfigError(
-            [f"source {settings.name!r}: api {settings.api!r} cannot be set up ({told})"]
-        ) from error
+        return apis.set_up(settings.api, client, settings.options)
+    except ValueError as error:
+        raise ConfigError([f"source {settings.name!r}: {error}"]) from error

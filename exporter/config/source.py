@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import to_jsonable_python
 
 from exporter import apis
-from exporter.apis.base import Pace, TaskApi
+from exporter.apis.base import Answer, Lists, Pace, TaskApi
 from exporter.config.client import HttpClient
 from exporter.config.mistakes import hint
 from exporter.config.polling import OperationRule, Polling
@@ -65,6 +65,14 @@ Options = Annotated[
     PlainSerializer(_write_options),
     WithJsonSchema({"type": "object", "title": "options"}),
 ]
+
+
+class _Nowhere:
+    """Stands for the way to a server where an API is looked at and not asked."""
+
+    async def get(self, *_: object, **_more: object) -> Answer:
+        """Nobody asks."""
+        raise NotImplementedError
 
 
 class Defaults(HttpClient):
@@ -127,12 +135,17 @@ class Source(Defaults, Identity):
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
         given = self.static_configs or self.file_sd_configs or self.http_sd_configs or self.registration
-        if not given and not hasattr(self.api_class, "list"):
+        if not given and not self._lists():
             raise ValueError(
                 f"nothing tells which tasks to watch, and api {self.api!r} does not list them; add "
                 "static_configs, file_sd_configs, http_sd_configs or registration: true"
             )
         return self
+
+    def _lists(self) -> bool:
+        """Whether its API lists tasks, which may depend on its options."""
+        api = apis.set_up(self.api, _Nowhere(), self.options)
+        return isinstance(api, Lists) and api.lists
 
     @property
     def api_class(self) -> type[TaskApi]:

@@ -52,6 +52,12 @@ def test_paths_are_seen_from_the_configuration() -> None:
     assert found.file_sd_configs[0].files == ("/etc/asynctask/watch/*.yaml",)
 
 
+def test_options_may_decide_whether_an_api_lists() -> None:
+    """EPMware lists the executions of export profiles: with one there is something to watch."""
+    text = "sources: [{name: a, api: epmware, url: 'https://x.example.com', options: {export_profiles: [P]}}]"
+    assert parse(text, BASE).sources[0].options.export_profiles == ("P",)
+
+
 def test_ids_keep_their_digits() -> None:
     """Unquoted ids are text: leading zeros stay, and what YAML 1.1 reads as base 60 too."""
     found = source("static_configs: [{targets: [244591, 0012, 12:30, '7'], labels: {operation: import}}]")
