@@ -228,12 +228,12 @@ def is_html(answer: Answer) -> bool:
 def refusal(answer: Answer, message: str = "") -> SourceError:
     """Tell what is wrong with an answer that is not the document we asked for.
 
-    The message holds the HTTP status and the beginning of what the API said, on one line.
+    The message holds what was asked, the HTTP status and the beginning of what the API said, on one line.
     """
-    kind = _kind(answer)
+    kind, begin = _kind(answer), f"{answer.asked}: " if answer.asked else ""
     said = text(answer.hide(message), 160) or _said(answer)
     wait = retry_after(_header(answer, "retry-after"), answer.date)
-    return kind(f"HTTP {answer.status}" + (f": {said}" if said else ""), retry_after=wait)
+    return kind(f"{begin}HTTP {answer.status}" + (f": {said}" if said else ""), retry_after=wait)
 
 
 def redacted(words: str) -> str:
@@ -258,6 +258,8 @@ def _kind(answer: Answer) -> type[SourceError]:
 
 
 def _said(answer: Answer) -> str:
+    if answer.status == HTTPStatus.NOT_FOUND:  # Of a task that is not known, the modules tell otherwise.
+        return "; ".join(filter(None, (_excerpt(answer), "check the url")))
     match answer.status // 100:
         case 4 | 5:
             return _excerpt(answer)

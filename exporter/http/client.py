@@ -228,20 +228,20 @@ class HttpClient:
                 proxy_headers=self._tunnel_headers,
                 middlewares=(self._pacing_repetitions(),),
             ) as response:
-                return await self._read(response, hidden)
+                return await self._read(response, hidden, place(asked.method, asked.url, self._settings))
         # UnicodeError: what Python raises for a host name that cannot be a name in DNS.
         except (ClientError, OSError, UnicodeError, BadBody) as error:
             # Theirs may hold the request with its headers: it must not appear in a traceback.
             where = place(asked.method, asked.url, self._settings)
             raise explain(error, where, self._settings) from None
 
-    async def _read(self, response: ClientResponse, hidden: Callable[[str], str]) -> Answer:
+    async def _read(self, response: ClientResponse, hidden: Callable[[str], str], asked: str) -> Answer:
         if response.status in _ASKS_FOR_A_PAUSE:
             seconds = retry_after(response.headers, self._clock.now())
             self.pause_until(self._clock.monotonic() + (seconds or 0.0))
         body = await read_body(response, self._settings.body_size_limit)
         date = parse_date(response.headers.get("Date", ""))
-        return Answer(response.status, response.headers, body, date, hidden)
+        return Answer(response.status, response.headers, body, date, hidden, asked)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:

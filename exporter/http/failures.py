@@ -60,6 +60,8 @@ def _tls_flaw(error: Exception, names: Names) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"the server's certificate {_certificate_flaw(cause, names)}"
     if isinstance(cause, ssl.SSLError):
+        if cause.reason == "WRONG_VERSION_NUMBER":  # OpenSSL's word for whatever is no TLS at all.
+            return "TLS handshake failed: the server speaks no TLS there; is it http instead of https?"
         reason = (cause.reason or "no reason given").replace("_", " ").lower()
         return f"TLS handshake failed: {reason}"
     # asyncio has no number for a connection that is closed in the handshake.

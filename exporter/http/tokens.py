@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from yarl import URL
@@ -180,7 +180,7 @@ class TokenEndpoint:
         words = told or answer.text()
         for secret in filter(None, secrets):
             words = words.replace(secret, "<secret>")
-        error = reading.refusal(answer, " ".join(words.split()) or "nothing said")
+        error = reading.refusal(replace(answer, asked=""), " ".join(words.split()) or "nothing said")
         is_refusal = isinstance(error, Unauthorized | Rejected | Malformed)
         kind = LoginRefused if is_refusal else type(error)
         return kind(f"{self._place}: {error}", retry_after=error.retry_after)

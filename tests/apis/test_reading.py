@@ -314,6 +314,8 @@ def test_an_id_is_quoted_as_one_segment() -> None:
         (answer({}, 429, retry_after="7"), RateLimited, "HTTP 429: {}"),
         (answer(b"", 503, retry_after="7"), ServerFailed, "HTTP 503"),
         (answer(b"<html><h1>Bad\n Gateway</h1></html>", 502), ServerFailed, "HTTP 502: Bad Gateway"),
+        (answer(b"404 page not found\n", 404), Rejected, "HTTP 404: 404 page not found; check the url"),
+        (answer(b"", 404), Rejected, "HTTP 404: check the url"),
         (answer(b"x" * 900, 418), Rejected, "HTTP 418: " + "x" * 157 + "..."),
         (
             answer(b"", 302, Location="/login?token=abc"),

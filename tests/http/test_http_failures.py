@@ -82,6 +82,14 @@ async def test_a_refused_connection() -> None:
     assert str(error) == f"GET {url}/tasks/1: cannot connect: Connection refused"
 
 
+async def test_a_refusal_begins_with_what_was_asked() -> None:
+    """So that a wrong path is seen; never with the query."""
+    settings = HttpSettings(url="")
+    async with asking(says(answer(404, b"not here")), settings) as (client, server):
+        refusal = reading.refusal(await client.get("x", "tasks/1", query=[("a", "b")]))
+    assert str(refusal) == f"GET {server.url}/tasks/1: HTTP 404: not here; check the url"
+
+
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 70 + ".example"])
 async def test_a_name_that_is_none(host: str) -> None:
     """A host name that does not resolve, or could not, is a failed connection."""

@@ -160,7 +160,10 @@ async def test_versions_that_do_not_meet(made: Made) -> None:
 @pytest.mark.parametrize(
     ("first_words", "words"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "TLS handshake failed: wrong version number"),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            "TLS handshake failed: the server speaks no TLS there; is it http instead of https?",
+        ),
         (b"", "TLS handshake failed: the server hung up; check that it speaks TLS, and which versions"),
     ],
 )
