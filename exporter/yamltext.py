@@ -10,6 +10,19 @@ from typing import Any
 import yaml
 
 _TAG = "tag:yaml.org,2002:"
+# By a word of PyYAML's; the first that fits. It names its own parts, and no cure; an alias or a tag may be a password that begins
+# with "*" or "!".
+_CURES = {
+    "another document": "a second document; there may be one only",
+    "alias": "undefined alias; quote a text that begins with '*'",
+    "tag": "unknown tag; quote a text that begins with '!'",
+    r"'\t'": "a tab; indent with blanks",
+    "token": "a text that begins with this character needs quotes",
+    "<block end>": "does not fit here; check the indentation and the quotes",
+    "values": "a colon does not fit here; check the indentation, and quote a text that holds ': '",
+    "expected ':'": "a colon is missing, here or above",
+    "unexpected": "a quote is not closed, here or above",
+}
 
 
 class YamlMistake(ValueError):
@@ -75,12 +88,5 @@ def _at(mark: Any, problem: str) -> str:  # noqa: ANN401 - PyYAML's marks are un
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    """The problem without the name of an alias or tag, which may be a password that begins with ``*``."""
     problem = error.problem or "not YAML"
-    if "another document" in problem:
-        return "a second document; there may be one only"
-    if "alias" in problem:
-        return "undefined alias; quote a text that begins with '*'"
-    if "tag" in problem:
-        return "unknown tag; quote a text that begins with '!'"
-    return problem
+    return next((cure for sign, cure in _CURES.items() if sign in problem), problem)

@@ -47,7 +47,7 @@ class ConfigFile:
         """Read it.
 
         Raises:
-            ConfigError: it cannot be read, or has mistakes; one line each.
+            ConfigError: it cannot be read, or has mistakes; one line each, with the file's name.
         """
         self._digest = b""
         try:
@@ -55,7 +55,10 @@ class ConfigFile:
         except OSError as error:
             raise ConfigError([f"{self.path}: {error.strerror or error}"]) from None
         self._digest = sha256(text).digest()
-        return parse(text, self.path.parent, self._environment)
+        try:
+            return parse(text, self.path.parent, self._environment)
+        except ConfigError as error:
+            raise ConfigError([f"{self.path}: {mistake}" for mistake in error.mistakes]) from None
 
     def has_changed(self) -> bool:
         """Whether it holds another text than when it was read last, with or without mistakes."""
@@ -70,7 +73,7 @@ def load(path: Path) -> Config:
     """Read the configuration file at *path*, without environment variables.
 
     Raises:
-        ConfigError: it cannot be read, or has mistakes; one line each.
+        ConfigError: it cannot be read, or has mistakes; one line each, with the file's name.
     """
     return ConfigFile(path).load()
 

@@ -113,7 +113,8 @@ async def test_mistakes_are_told_to_who_asks_logged_and_counted(tmp_path: Path) 
         (tmp_path / "config.yaml").write_text("sorces: []\n")
         with capture_logs() as logs:
             mistakes = await reloader.ask()
-        assert mistakes == ("sources: is required", "sorces: unknown key; did you mean 'sources'?")
+        told = ("sources: is required", "sorces: unknown key; did you mean 'sources'?")
+        assert mistakes == tuple(f"{tmp_path / 'config.yaml'}: {mistake}" for mistake in told)
         assert [(log["log_level"], log["err"]) for log in logs] == [("error", each) for each in mistakes]
         assert (numbers.reload_successful, numbers.reloaded_at, used.configurations) == (False, None, [])
         (tmp_path / "config.yaml").write_text(text(source("a")))

@@ -12,9 +12,10 @@ SECRETS = ("geheim", "12345")
 
 
 def expected(path: Path) -> tuple[str, ...]:
-    """The mistakes that the file says it has, in its first lines."""
+    """The mistakes that the file says it has, in its first lines, each with the file's name."""
     lines = path.read_text().splitlines()
-    return tuple(line.removeprefix("# error: ") for line in lines if line.startswith("# error: "))
+    told = (line.removeprefix("# error: ") for line in lines if line.startswith("# error: "))
+    return tuple(f"{path}: {mistake}" for mistake in told)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -107,9 +107,12 @@ async def test_every_mistake_in_the_configuration_gets_a_line(config: Path) -> N
         ended = await run(f"--config.file={config}", *more)
         assert (ended.code, ended.out) == (1, "")
         assert ended.err.splitlines() == [
-            "asynctask-exporter: error: sources[0].url: is required",
-            "asynctask-exporter: error: sources[0].keep: '5 minutes' is not a duration such as '30s' or '5m'",
-            "asynctask-exporter: error: sources[0].uurl: unknown key; did you mean 'url'?",
+            f"asynctask-exporter: error: {config}: sources[0].{mistake}"
+            for mistake in (
+                "url: is required",
+                "keep: '5 minutes' is not a duration such as '30s' or '5m'",
+                "uurl: unknown key; did you mean 'url'?",
+            )
         ]
 
 

@@ -208,8 +208,8 @@ async def test_a_bad_file_changes_nothing_but_the_metric(tmp_path: Path) -> None
             exporter.write({"sources": [{**document["sources"][0], "keep": "soon", "kep": 1}]})
             status, text = await exporter.post()
             mistakes = [
-                "sources[0].keep: 'soon' is not a duration such as '30s' or '5m'",
-                "sources[0].kep: unknown key; did you mean 'keep'?",
+                f"{exporter.config}: sources[0].keep: 'soon' is not a duration such as '30s' or '5m'",
+                f"{exporter.config}: sources[0].kep: unknown key; did you mean 'keep'?",
             ]
             assert (status, text) == (500, "failed to reload config: " + "\n".join(mistakes) + "\n")
             lines = [

@@ -202,7 +202,7 @@ async def test_an_exporter_that_limits_requests_is_asked_again(tmp_path: Path, f
         ("basic_auth: {usrname: a}", ["basic_auth.usrname: unknown key; did you mean 'username'?"]),
         ("basic_auht: {username: a}", ["basic_auht: unknown key; did you mean 'basic_auth'?"]),
         ("[]", ["must be a mapping such as 'basic_auth: ...'"]),
-        ("a: b: c", ["line 1, column 5: mapping values are not allowed here"]),
+        ("a: @b", ["line 1, column 4: a text that begins with this character needs quotes"]),
         (
             "basic_auth: {username: a}\nauthorization: {credentials: geheim}",
             ["basic_auth and authorization exclude each other; keep one"],

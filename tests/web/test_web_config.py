@@ -123,7 +123,7 @@ def test_nothing_is_nothing(folder: Path, text: str) -> None:
             "rate_limit.interval: 'fast' is not a duration such as '30s' or '5m'",
         ),
         ("- web", "must be a mapping such as 'tls_server_config: ...'"),
-        ("a: b: c", "line 1, column 5: mapping values are not allowed here"),
+        ("a: @b", "line 1, column 4: a text that begins with this character needs quotes"),
         ("tls_server_config: {cert_file: a}", "tls_server_config: needs key_file (or key)"),
         ("tls_server_config: {min_version: TLS12}", "tls_server_config: needs cert_file (or cert)"),
         (
