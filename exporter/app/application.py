@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import Self
@@ -129,7 +130,9 @@ class App:
 
     def sources(self) -> Sequence[SourceInfo]:
         """All sources, in the order of the configuration."""
-        return [source.info() for source in self._sources.values()]
+        pages = bool(self._configuration.alerting.alertmanagers)
+        infos = [source.info() for source in self._sources.values()]
+        return [replace(info, acknowledgement=pages and info.registration) for info in infos]
 
     def boards(self) -> Mapping[str, Board]:
         """The board of every source."""

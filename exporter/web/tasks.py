@@ -142,6 +142,7 @@ def describe_source(source: SourceInfo) -> dict[str, object]:
         "last_success_at": _time(source.last_success),
         "last_error": source.last_error,
         "registration": source.registration,
+        "acknowledgement": source.acknowledgement,
         "keeps_logs": source.keeps_logs,
         "watched_tasks": source.watched,
         "watched_tasks_limit": source.limit,

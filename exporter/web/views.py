@@ -55,6 +55,8 @@ class SourceInfo:
     last_error: str = ""
     """What went wrong last, if it goes wrong still."""
     registration: bool = False
+    acknowledgement: bool = False
+    """Whether its failures can be acknowledged: that takes registration, and an Alertmanager that we tell."""
     keeps_logs: bool = True
     """Whether its API keeps logs of tasks."""
     watched: int = 0

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 def fill(served: Served) -> None:
     """A task of every status, and a source of every state."""
     fake = served.fake
-    up = SourceInfo(name="epm", api="epmware", url="u", up=True, registration=True, tasks={Status.ERROR: 1})
+    up = SourceInfo(
+        name="epm", api="epmware", url="u", up=True, acknowledgement=True, tasks={Status.ERROR: 1}
+    )
     down = SourceInfo(name="pulp", api="pulp", url="u", up=False, last_error="HTTP 502")
     fake.infos = [up, down, SourceInfo(name="new", api="pulp", url="u")]
     fake.took["epm", "import"] = [60.0, 60.0, 60.0]

@@ -16,14 +16,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 HOSTILE = "</script></title></pre><img src=x onerror='window.pwned=1'><svg onload=window.pwned=1>{{7*7}}"
 
 
-def source(*, registration: bool = True, keeps_logs: bool = True) -> SourceInfo:
+def source(*, acknowledgement: bool = True, keeps_logs: bool = True) -> SourceInfo:
     """The source of the tasks."""
     return SourceInfo(
         name="epm",
         api="epmware",
         url="https://epm.example",
         up=True,
-        registration=registration,
+        registration=True,
+        acknowledgement=acknowledgement,
         keeps_logs=keeps_logs,
     )
 
@@ -78,8 +79,8 @@ async def test_a_log_is_read(page: Page, fake: FakeExporter) -> None:
 
 
 async def test_where_there_are_no_logs_there_is_no_button(page: Page, fake: FakeExporter) -> None:
-    """Nobody is offered what the API does not have, nor an acknowledgement where the source takes none."""
-    fake.infos = [source(registration=False, keeps_logs=False)]
+    """Nobody is offered what the API does not have, nor an acknowledgement where there is no alert."""
+    fake.infos = [source(acknowledgement=False, keeps_logs=False)]
     fake.add("epm", failed())
     await page.goto("/tasks/epm/4")
     await expect(page.locator(".timeline")).to_be_visible()
@@ -138,7 +139,7 @@ async def test_any_id_has_a_page(page: Page, fake: FakeExporter, task_id: str) -
 async def test_hostile_texts_stay_texts(page: Page, fake: FakeExporter) -> None:
     """Script in a name, message, log, id or anything else that an API sends is shown and never run."""
     fake.infos = [
-        SourceInfo(name="epm", api=HOSTILE, url=HOSTILE, up=False, last_error=HOSTILE, registration=True)
+        SourceInfo(name="epm", api=HOSTILE, url=HOSTILE, up=False, last_error=HOSTILE, acknowledgement=True)
     ]
     task = failed(
         HOSTILE,

@@ -205,6 +205,7 @@ async def test_sources(client: Client, fake: FakeExporter) -> None:
         "last_success_at": "2026-01-01T12:00:00Z",
         "last_error": "HTTP 500",
         "registration": True,
+        "acknowledgement": False,
         "keeps_logs": True,
         "watched_tasks": 3,
         "watched_tasks_limit": 100,

@@ -75,7 +75,7 @@ function draw({ task, earlier_runs: earlier, usual }, { source: info, onBoard })
     present(task, usual),
   );
   part("problem-part", [task.status, task.message, task.error_code, task.detail], () => problem(task));
-  part("actions", [info?.registration, task.run, task.status], () => actions(task, info));
+  part("actions", [info?.acknowledgement, task.run, task.status], () => actions(task, info));
   part("timeline", timeline(task), (steps) => [el("h2", {}, "Timeline"), el("ol", {}, ...steps.map(step))]);
   part("facts", facts(task, info), (pairs) => [
     el("h2", {}, "Facts"),
@@ -141,7 +141,7 @@ function problem(task) {
 }
 
 function actions(task, info) {
-  if (!isFailed(task) || !info?.registration) return null;
+  if (!isFailed(task) || !info?.acknowledgement) return null;
   return act(`${base}/api/v1/sources/${encodeURIComponent(source)}/tasks/${encodeURIComponent(id)}/acknowledge`);
 }
 
