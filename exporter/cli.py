@@ -330,13 +330,17 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 
 def _tell_valid(chosen: argparse.Namespace, configuration: config.Config, flags: Flags) -> int:
-    """Check the web configuration as well, and tell what is valid; sockets of systemd are left alone."""
+    """Check the web configuration as well, tell what is valid, and warn of what will not do as it is.
+
+    Sockets of systemd are left alone.
+    """
     front = Front.open(replace(flags, systemd_socket=False))
     sys.stdout.write(f"{chosen.config} is valid: {len(configuration.sources)} sources\n")
     if flags.web_config:
         sys.stdout.write(f"{flags.web_config} is valid\n")
-    if front.warning:
-        sys.stderr.write(f"{NAME}: warning: {front.warning}\n")
+    files = (f"{chosen.config}: {told}" for told in config.unreadable(configuration))
+    for warning in (*files, *filter(None, [front.warning])):
+        sys.stderr.write(f"{NAME}: warning: {warning}\n")
     return 0
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 _TAG = "tag:yaml.org,2002:"
-# By a word of PyYAML's, which names its own parts and no cure; the first that fits. An alias or a tag may be a
-# password that begins with "*" or "!".
+# By a word of PyYAML's, which names its own parts and no cure; the first that fits. An alias or a tag may be
+# a password that begins with "*" or "!".
 _CURES = {
     "another document": "a second document; there may be one only",
     "alias": "undefined alias; quote a text that begins with '*'",

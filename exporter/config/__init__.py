@@ -10,6 +10,7 @@ from exporter.config.document import Config, Metrics, Storage, schema
 from exporter.config.http_file import load_http
 from exporter.config.huawei import HuaweiAkSk, HuaweiIam
 from exporter.config.loading import ConfigFile, load, parse
+from exporter.config.named_files import unreadable
 from exporter.config.oauth2 import OAuth2
 from exporter.config.polling import OperationRule, Polling
 from exporter.config.source import Source
@@ -39,4 +40,5 @@ __all__ = [
     "load_http",
     "parse",
     "schema",
+    "unreadable",
 ]

@@ -65,10 +65,10 @@ def parse_address(text: str) -> Address:
         raise _bad_address(text, f"the port must be a number up to {_HIGHEST_PORT}")
     if host.startswith("[") and host.endswith("]"):
         return Address(_ipv6(text, host[1:-1]), int(port))
-    if ":" in host:
-        raise _bad_address(text, "an IPv6 address needs brackets, as in [::1]:9926")
     if any(character in "[]/@" or character.isspace() for character in host):
         raise _bad_address(text, "must be HOST:PORT, as in 0.0.0.0:9926")
+    if ":" in host:
+        raise _bad_address(text, "an IPv6 address needs brackets, as in [::1]:9926")
     return Address(host, int(port))
 
 

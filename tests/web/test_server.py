@@ -68,7 +68,7 @@ def test_addresses(text: str, address: Address) -> None:
         ("[::1]", "the port must be a number up to 65535"),
         ("[localhost]:9926", "'localhost' is not an IPv6 address"),
         ("[]:9926", "'' is not an IPv6 address"),
-        ("http://localhost:9926", "an IPv6 address needs brackets, as in [::1]:9926"),
+        ("http://localhost:9926", "must be HOST:PORT, as in 0.0.0.0:9926"),
         ("a b:9926", "must be HOST:PORT, as in 0.0.0.0:9926"),
         ("//a:9926", "must be HOST:PORT, as in 0.0.0.0:9926"),
     ],
