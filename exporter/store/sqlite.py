@@ -25,6 +25,9 @@ BUSY_MS = 1000
 """How long to wait for another program that has the file open, such as a backup."""
 
 
+_ABOUT_PERMISSIONS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+
+
 class FileLock:
     """A lock that goes with its process, however that ends."""
 
@@ -91,11 +94,18 @@ def check(file: Path) -> None:
                 _check_version(file, connection)
                 _check_pages(file, connection, tables)
     except sqlite3.OperationalError as error:
-        raise StorageError(f"{file}: cannot be read ({error}); check its permissions") from None
+        raise StorageError(f"{file}: cannot be read ({error}); {_cure(error)}") from None
     except sqlite3.DatabaseError as error:
         raise _broken(file, str(error)) from None
     if not os.access(file, os.W_OK):
         raise StorageError(f"{file}: cannot be written; make it writable for this user")
+
+
+def _cure(error: sqlite3.OperationalError) -> str:
+    """What helps. Even to read, SQLite writes an index of the log, for which a full disk has no room."""
+    if error.sqlite_errorcode & 0xFF in _ABOUT_PERMISSIONS:
+        return "check its permissions"
+    return "see that there is room and nothing else uses it"
 
 
 def _check_ours(file: Path, connection: sqlite3.Connection, tables: AbstractSet[str]) -> None:

@@ -115,6 +115,25 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, which: str) -> None:
     assert "writable for this user" in told
 
 
+def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+    """A ledger that is there cannot even be read then, which is no question of permissions."""
+    write(tmp_path, (Path(__file__).parent / "ledger-v1.sql").read_text())
+    write(tmp_path, "PRAGMA journal_mode = WAL")
+    program = (
+        "import resource, signal, sys; from pathlib import Path; from exporter.errors import StorageError;"
+        "from exporter.store import sqlite\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "try: sqlite.prepare(Path(sys.argv[1]))\n"
+        "except StorageError as error: print(error)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE, text=True, check=True
+    )
+    told = "cannot be read (disk I/O error); see that there is room and nothing else uses it"
+    assert ran.stdout == f"{tmp_path / FILE}: {told}\n"
+
+
 def as_nobody(path: Path) -> str:
     """Open the ledger in a process without rights over others' files; tell its StorageError."""
     program = (
