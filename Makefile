@@ -11,6 +11,7 @@ SYSTEMD_BASE := .cache/systemd-base.tar
 BROWSER := chromium fonts-dejavu-core libatomic1
 SEED ?= 7
 SPEED ?= 1
+EXPORTER_PORT ?= 9926
 KILLS ?= 200
 TASKS ?= 1000
 
@@ -29,8 +30,8 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 
 setup: $(VENV)/ready ## Make the virtual environment, from the locked requirements
 
-demo: setup ## Watch simulated systems: the exporter on http://localhost:9926
-	$(BIN)/asynctask-exporter demo --seed $(SEED) --speed $(SPEED)
+demo: setup ## Watch simulated systems: the exporter on http://localhost:9926, or EXPORTER_PORT
+	$(BIN)/asynctask-exporter demo --seed $(SEED) --speed $(SPEED) --web.listen-address :$(EXPORTER_PORT)
 
 stack: setup ## The demo with a real Prometheus and Alertmanager beside it
 	scripts/install-packages prometheus prometheus-alertmanager

@@ -335,7 +335,8 @@ def _tell_valid(chosen: argparse.Namespace, configuration: config.Config, flags:
     Sockets of systemd are left alone.
     """
     front = Front.open(replace(flags, systemd_socket=False))
-    sys.stdout.write(f"{chosen.config} is valid: {len(configuration.sources)} sources\n")
+    number = len(configuration.sources)
+    sys.stdout.write(f"{chosen.config} is valid: {number} source{'' if number == 1 else 's'}\n")
     if flags.web_config:
         sys.stdout.write(f"{flags.web_config} is valid\n")
     files = (f"{chosen.config}: {told}" for told in config.unreadable(configuration))

@@ -40,7 +40,7 @@ def test_it_is_a_warning_of_the_check(tmp_path: Path, capsys: pytest.CaptureFixt
     path.write_text(CONFIG)
     assert cli.run([f"--config.file={path}", "--config.check"]) == 0
     out, err = capsys.readouterr()
-    assert out == f"{path} is valid: 1 sources\n"
+    assert out == f"{path} is valid: 1 source\n"
     assert len(err.splitlines()) == 5
     assert all(
         line.startswith(f"asynctask-exporter: warning: {path}: sources[0].") for line in err.splitlines()[:4]

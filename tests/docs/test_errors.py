@@ -27,7 +27,7 @@ NO_MESSAGES = frozenset(
         "forgotten of",
         "gzip, deflate",
         "is valid",
-        "is valid: … sources",
+        "is valid: … source",
         "known already",
         "log level must be one of …, and format",
         "new task… watched",
