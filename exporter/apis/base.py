@@ -30,8 +30,8 @@ class Answer:
     """The server's clock, from its ``Date`` header."""
     hide: Callable[[str], str] = field(default=str, repr=False, compare=False)
     """Blots out of a text what the server was told in confidence, for some repeat it when they refuse it."""
-    asked: str = field(default="", compare=False)
-    """What this answers, for an error message."""
+    asked: Callable[[], str] = field(default=str, repr=False, compare=False)
+    """Tells what this answers, for an error message."""
 
     def json(self) -> Any:  # noqa: ANN401 - whatever an API may send
         """Read the body as JSON by its content, whatever Content-Type claims.

@@ -230,7 +230,7 @@ def refusal(answer: Answer, message: str = "") -> SourceError:
 
     The message holds what was asked, the HTTP status and the beginning of what the API said, on one line.
     """
-    kind, begin = _kind(answer), f"{answer.asked}: " if answer.asked else ""
+    kind, begin = _kind(answer), f"{asked}: " if (asked := answer.asked()) else ""
     said = text(answer.hide(message), 160) or _said(answer)
     wait = retry_after(_header(answer, "retry-after"), answer.date)
     return kind(f"{begin}HTTP {answer.status}" + (f": {said}" if said else ""), retry_after=wait)

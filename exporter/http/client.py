@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from ssl import SSLContext
 from types import TracebackType
@@ -215,6 +216,7 @@ class HttpClient:
         context: SSLContext | bool,
         hidden: Callable[[str], str],
     ) -> Answer:
+        where = partial(place, asked.method, asked.url, self._settings)
         try:
             async with self._open_session().request(
                 asked.method,
@@ -228,20 +230,21 @@ class HttpClient:
                 proxy_headers=self._tunnel_headers,
                 middlewares=(self._pacing_repetitions(),),
             ) as response:
-                return await self._read(response, hidden, place(asked.method, asked.url, self._settings))
+                return await self._read(response, hidden, where)
         # UnicodeError: what Python raises for a host name that cannot be a name in DNS.
         except (ClientError, OSError, UnicodeError, BadBody) as error:
             # Theirs may hold the request with its headers: it must not appear in a traceback.
-            where = place(asked.method, asked.url, self._settings)
-            raise explain(error, where, self._settings) from None
+            raise explain(error, where(), self._settings) from None
 
-    async def _read(self, response: ClientResponse, hidden: Callable[[str], str], asked: str) -> Answer:
+    async def _read(
+        self, response: ClientResponse, hidden: Callable[[str], str], where: Callable[[], str]
+    ) -> Answer:
         if response.status in _ASKS_FOR_A_PAUSE:
             seconds = retry_after(response.headers, self._clock.now())
             self.pause_until(self._clock.monotonic() + (seconds or 0.0))
         body = await read_body(response, self._settings.body_size_limit)
         date = parse_date(response.headers.get("Date", ""))
-        return Answer(response.status, response.headers, body, date, hidden, asked)
+        return Answer(response.status, response.headers, body, date, hidden, where)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:

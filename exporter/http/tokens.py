@@ -180,7 +180,7 @@ class TokenEndpoint:
         words = told or answer.text()
         for secret in filter(None, secrets):
             words = words.replace(secret, "<secret>")
-        error = reading.refusal(replace(answer, asked=""), " ".join(words.split()) or "nothing said")
+        error = reading.refusal(replace(answer, asked=str), " ".join(words.split()) or "nothing said")
         is_refusal = isinstance(error, Unauthorized | Rejected | Malformed)
         kind = LoginRefused if is_refusal else type(error)
         return kind(f"{self._place}: {error}", retry_after=error.retry_after)
