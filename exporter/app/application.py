@@ -99,6 +99,7 @@ class App:
             stack.push_async_callback(server.stop)
             self._announce()
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._ledger.run())
                 group.create_task(self._sources.run())
                 group.create_task(self._notifier.run())
                 group.create_task(self._reloader.run())

@@ -112,6 +112,16 @@ class Ledger:
         """Begin to commit what is recorded, and to prune every hour."""
         self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._prune_hourly())]
 
+    async def run(self) -> None:
+        """Wait until it is closed; raises what nobody foresaw, and what nothing can be committed after.
+
+        Whoever goes on without it counts nothing any more; a new process finds again what was not committed.
+        """
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if not task.cancelled():
+                task.result()
+
     async def close(self) -> None:
         """Commit what is queued, for at most 1.5 seconds, and let go of the file.
 

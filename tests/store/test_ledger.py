@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +16,8 @@ from exporter.errors import StorageError
 from exporter.model import Status, Subtask, Task, WatchedId
 from exporter.store.entry import Entry
 from exporter.store.ledger import Change, Ledger, Scraper
-from exporter.store.totals import DISCOVERED, LOST
+from exporter.store.storage import Storage
+from exporter.store.totals import DISCOVERED, LOST, Delta
 from tests.store.given import (
     START,
     FakeClock,
@@ -296,3 +297,23 @@ async def test_a_jump_of_the_wall_clock_changes_no_count(tmp_path: Path) -> None
         await ledger.record(Change(transitions=[end]))
     assert finished(ledger) == {"error": 3}
     await ledger.close()
+
+
+class DefectiveStorage(Storage):
+    """A database that cannot take what it is given, for a reason that nobody foresaw."""
+
+    def commit(self, changes: Sequence[Change]) -> Delta:
+        """Fail."""
+        raise RuntimeError(f"{len(changes)} too many")
+
+
+async def test_a_defect_that_ends_the_commits_is_not_silent(tmp_path: Path) -> None:
+    """Whoever runs the ledger hears of it, for nothing would be counted any more."""
+    ledger = Ledger(DefectiveStorage(settings(tmp_path)), settings(tmp_path), FakeClock())
+    try:
+        await ledger.start()
+        ledger.record(Change(transitions=[transition(E)]))
+        with pytest.raises(RuntimeError, match="1 too many"):
+            await ledger.run()
+    finally:
+        await ledger.close()
