@@ -13,7 +13,8 @@ from random import Random
 from statistics import NormalDist, mean, median
 
 from bench.figures import Figure, Part, at_most, ratios
-from exporter.polling.schedule import PRICE, Bounds, interval, jittered, learned
+from exporter.polling.habits import Habits
+from exporter.polling.schedule import PRICE, Bounds, interval, jittered
 from exporter.store.totals import REMEMBERED
 
 SHORTEST, LONGEST = 5.0, 8 * 3600.0
@@ -91,7 +92,8 @@ def proportional(share: float) -> Wait:
 
 def learning(price: float) -> Wait:
     """What the exporter does, at any price of a request."""
-    return lambda age, past, dice: jittered(learned(age, past, _BOUNDS, price), dice)
+    habits = Habits(_BOUNDS, price)
+    return lambda age, past, dice: jittered(habits.wait("", age, past), dice)
 
 
 def strategies(prices: Sequence[float], shares: Sequence[float]) -> dict[str, Wait]:

@@ -11,9 +11,10 @@ from exporter.apis.base import Lists, TaskApi
 from exporter.clock import Clock, Moment
 from exporter.errors import ExporterError, Malformed, SourceError, StorageError, TaskNotFound
 from exporter.model import Status, Task, WatchedId
+from exporter.polling.habits import Habits
 from exporter.polling.intake import Intake, checked
 from exporter.polling.listing import Lister
-from exporter.polling.schedule import Bounds, Schedule, backoff, interval, jittered, learned
+from exporter.polling.schedule import Bounds, Schedule, backoff, interval, jittered
 from exporter.polling.settings import Observer, PollSettings
 from exporter.polling.troubles import Rest, Troubles, asked_to_wait
 from exporter.polling.watchlist import Watchlist
@@ -69,6 +70,7 @@ class Poller:
         self._watchlist = Watchlist()
         self._watchlist.add(REGISTERED, state.watched)
         self._schedule = Schedule()
+        self._habits = Habits(settings.bounds)
         self._in_flight: set[str] = set()
         self._unknown_since: dict[str, float] = {}
         self._spelled: dict[str, str] = {}
@@ -268,7 +270,7 @@ class Poller:
         if entry.running is None or entry.task.status is not Status.RUNNING:
             return interval(age(entry, now).total_seconds(), bounds)
         durations = self._ledger.totals.durations.get((self.board.source, entry.task.operation), ())
-        return learned(run_age(entry, now).total_seconds(), sorted(durations), bounds)
+        return self._habits.wait(entry.task.operation, run_age(entry, now).total_seconds(), durations)
 
     def _not_found(self, task_id: str, error: TaskNotFound) -> None:
         """Ask again for a while: an id may be registered before its API knows it."""
