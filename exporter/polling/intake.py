@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import attrgetter
 from types import NoneType
@@ -31,7 +31,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(_TIMES, (datetime, NoneType)),
 }
 """What each field of a task is, for API modules of others are not always looked at by mypy."""
-_fields = attrgetter(*_KINDS)
+_fields, _times = attrgetter(*_KINDS), attrgetter(*_TIMES)
 
 
 def checked(task: object) -> Task:
@@ -44,26 +44,24 @@ def checked(task: object) -> Task:
     if not isinstance(task, Task):
         raise Malformed(f"the API module told no task, but {type(task).__name__}")
     _check_fields(task)
-    try:
-        f"{task.id}{task.operation}{task.run}".encode()
-    except UnicodeEncodeError:
-        return replace(
-            task, id=_storable(task.id), operation=_storable(task.operation), run=_storable(task.run)
-        )
-    return task
+    if f"{task.id}{task.operation}{task.run}".isascii():
+        return task
+    return replace(task, id=_storable(task.id), operation=_storable(task.operation), run=_storable(task.run))
 
 
 def _check_fields(task: Task) -> None:
     if not all(map(isinstance, _fields(task), _KINDS.values())):
         name, told = _misfit(task)
         raise Malformed(f"the API module told {name} of task {task.id!r} as {told}")
-    parts: Sequence[object] = task.subtasks
-    if not all(isinstance(part, Subtask) and isinstance(part.status, Status) for part in parts):
+    if task.subtasks and not all(map(_is_subtask, task.subtasks)):
         raise Malformed(f"the API module told parts of task {task.id!r} that are no subtasks with a status")
-    for name in _TIMES:
-        time = getattr(task, name)
-        if time is not None and time.utcoffset() is None:
+    for name, time in zip(_TIMES, _times(task), strict=True):
+        if time is not None and time.tzinfo is not UTC and time.utcoffset() is None:
             raise Malformed(f"the API module told {name} of task {task.id!r} without a time zone")
+
+
+def _is_subtask(part: object) -> bool:
+    return isinstance(part, Subtask) and isinstance(part.status, Status)
 
 
 def _misfit(task: Task) -> tuple[str, str]:
