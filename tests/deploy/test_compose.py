@@ -88,11 +88,13 @@ def test_volumes_are_declared() -> None:
 
 
 def test_image_is_built_here() -> None:
-    """The exporter's image is built from the Dockerfile of the project, on a base that it has."""
+    """The exporter's image is built from the Dockerfile of the project, with the arguments that it has."""
     build = services()["exporter"]["build"]
     assert (HERE / build["context"] / "Dockerfile").resolve() == ROOT / "Dockerfile"
-    default = build["args"]["BASE"].removeprefix("${BASE:-").removesuffix("}")
-    assert f"ARG BASE={default}\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    for name, value in build["args"].items():
+        default = value.removeprefix(f"${{{name}:-").removesuffix("}")
+        assert f"ARG {name}={default}\n" in dockerfile
 
 
 def test_exporter_may_write_to_its_volume_alone() -> None:
