@@ -1,5 +1,6 @@
 """Stands between the exporter and Prometheus: serves the metrics of one moment until told to renew them."""
 
+import time
 from collections.abc import Sequence
 
 import aiohttp
@@ -11,9 +12,14 @@ ACCEPT = "application/openmetrics-text; version=1.0.0"
 
 
 class Relay(LocalServer):
-    """A target on loopback that all who scrape it find the same: ``async with Relay(url) as relay``."""
+    """A target on loopback that all who scrape it find the same: ``async with Relay(url) as relay``.
+
+    Each sample tells when it was taken. So whoever scrapes, sooner or later, gets the same samples.
+    """
 
     def __init__(self, url: str) -> None:
+        self.taken_at = 0.0
+        """Unix time of that moment, in whole milliseconds as Prometheus has it."""
         self._scraped = url
         self._text = ""
         super().__init__()
@@ -28,8 +34,16 @@ class Relay(LocalServer):
             aiohttp.ClientSession(raise_for_status=True) as session,
             session.get(self._scraped, headers={"Accept": ACCEPT}) as answer,
         ):
-            self._text = await answer.text()
-        return self._text
+            text = await answer.text()
+        self.taken_at = round(time.time(), 3)
+        self._text = "".join(f"{self._timed(line)}\n" for line in text.splitlines())
+        return text
+
+    def _timed(self, line: str) -> str:
+        if line.startswith("#"):
+            return line
+        sample, mark, exemplar = line.partition(" # {")
+        return f"{sample} {self.taken_at:.3f}{mark}{exemplar}"
 
     async def _serve(self, request: web.Request) -> web.Response:
         del request

@@ -23,7 +23,6 @@ from tests.real.waiting import until
 RULES = (ROOT / "prometheus" / "recording.yml").read_text(encoding="utf-8")
 SPEED = 40
 LIVE_SECONDS = 6
-STILL_SCRAPES = 5
 RUNNING = (
     "asynctask_task_progress_ratio and on (source, task_id) asynctask_task_estimated_end_timestamp_seconds"
 )
@@ -100,39 +99,31 @@ async def begun(relay: Relay) -> None:
     await until("enough runs ended", enough)
 
 
-async def scraped(prometheus: PrometheusServer) -> None:
-    """Wait until both targets have been scraped after now."""
-    now = time.time()
+async def scraped(prometheus: PrometheusServer, taken_at: float) -> None:
+    """Wait until both targets have been scraped since the metrics were taken."""
 
     async def both() -> bool:
         times = await prometheus.query("timestamp(asynctask_exporter_build_info)")
-        return len(times) == 2 and min(sample.value for sample in times) > now
+        return len(times) == 2 and min(sample.value for sample in times) >= taken_at
 
     await until("both targets are scraped", both)
 
 
 @asynccontextmanager
 async def stack() -> AsyncIterator[PrometheusServer]:
-    """A Prometheus with some seconds of the demonstration, at a moment when nothing moves.
-
-    The moment is one when some task runs. It is held for some scrapes: rates over few samples depend
-    much on when exactly these were taken.
-    """
+    """A Prometheus with some seconds of the demonstration, the last one at a moment when some task runs."""
     async with demonstration() as url, Relay(url) as relay:
         await begun(relay)
         files = {"recording.yml": RULES}
         async with ExemplaryPrometheus(configuration(relay.address), files) as prometheus:
-            await scraped(prometheus)
             end = time.monotonic() + LIVE_SECONDS
 
             async def lived() -> bool:
                 await relay.take()
-                await scraped(prometheus)
+                await scraped(prometheus, relay.taken_at)
                 return time.monotonic() > end and bool(await prometheus.query(RUNNING))
 
             await until("a task runs", lived)
-            for _ in range(STILL_SCRAPES):
-                await scraped(prometheus)
             yield prometheus
 
 
@@ -146,9 +137,9 @@ async def evaluate(prometheus: PrometheusServer, query: Query, at: float, scope:
 
 
 def differ(one: Series, two: Series) -> bool:
-    """Whether two answers tell different stories; scrapes of different moments may differ a little."""
+    """Whether two answers tell different stories."""
     return one.keys() != two.keys() or any(
-        not math.isclose(one[key], two[key], rel_tol=0.35, abs_tol=0.5)
+        not math.isclose(one[key], two[key], rel_tol=1e-6, abs_tol=1e-9)
         for key in one
         if not math.isnan(one[key]) and not math.isnan(two[key])
     )
