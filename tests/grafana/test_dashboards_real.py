@@ -22,7 +22,8 @@ from tests.real.waiting import until
 
 RULES = (ROOT / "prometheus" / "recording.yml").read_text(encoding="utf-8")
 SPEED = 40
-LIVE_SECONDS = 6
+MOMENTS = 8
+"""So many at the least are told of, for rates take several."""
 RUNNING = (
     "asynctask_task_progress_ratio and on (source, task_id) asynctask_task_estimated_end_timestamp_seconds"
 )
@@ -116,14 +117,15 @@ async def stack() -> AsyncIterator[PrometheusServer]:
         await begun(relay)
         files = {"recording.yml": RULES}
         async with ExemplaryPrometheus(configuration(relay.address), files) as prometheus:
-            end = time.monotonic() + LIVE_SECONDS
 
-            async def lived() -> bool:
+            async def runs() -> bool:
                 await relay.take()
                 await scraped(prometheus, relay.taken_at)
-                return time.monotonic() > end and bool(await prometheus.query(RUNNING))
+                return bool(await prometheus.query(RUNNING))
 
-            await until("a task runs", lived)
+            for _ in range(MOMENTS):
+                await runs()
+            await until("a task runs", runs)
             yield prometheus
 
 
